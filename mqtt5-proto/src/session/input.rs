@@ -1,0 +1,467 @@
+//! What comes in, packet by packet (section 4 and the tables of section 3).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::exchange::ToSender;
+use super::in_flight::Request;
+use super::inbound::{Answer, Reception};
+use super::lifecycle::request_event;
+use super::outbound::Acked;
+use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
+use crate::codec::{DecodeError, Encode, Frame, Violation};
+use crate::packet::{
+    AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, Pubrel,
+    QoS, Received, ReceivedPublish, ReleaseReasonCode, SubackView, UnsubackView,
+};
+use crate::time::Instant;
+
+/// Input rests while this many events wait to be taken.
+const MAX_EVENTS: usize = 256;
+
+/// Input rests while this many bytes of answers wait to be polled: a peer that sends and does not
+/// read gets no more.
+const MAX_CONTROL: usize = 64 << 10;
+
+/// What input needs before it can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputStatus {
+    /// More bytes: at least `missing` of them before the next packet can be whole.
+    NeedMore {
+        /// How many bytes, as far as can be told.
+        missing: usize,
+    },
+    /// Room for events: take them with [`poll_event`](Session::poll_event), then call again with
+    /// the same buffer.
+    EventsWaiting,
+    /// Room for answers: send what [`poll_transmit`](Session::poll_transmit) gives, then call
+    /// again with the same buffer.
+    OutputFull,
+    /// Nothing: there is no connection, or it is being closed. The buffer was emptied.
+    Closed,
+}
+
+impl Session {
+    /// Bytes came in. Takes whole packets from the front of `input` and leaves what is not whole.
+    ///
+    /// Handles a bounded number of packets and stops while their events wait to be taken.
+    pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> InputStatus {
+        self.note_received(input, now);
+        let status = loop {
+            let Some(connection) = self
+                .connection
+                .as_mut()
+                .filter(|c| c.phase != Phase::Closing)
+            else {
+                input.clear();
+                break InputStatus::Closed;
+            };
+            if self.events.len() >= MAX_EVENTS {
+                break InputStatus::EventsWaiting;
+            }
+            if connection.control.len() >= MAX_CONTROL {
+                break InputStatus::OutputFull;
+            }
+            connection.last_packet = None;
+            match connection.decoder.next_frame(input) {
+                Ok(Some(frame)) => {
+                    if let Err(error) = self.handle_frame(frame) {
+                        self.close_for(error);
+                    }
+                }
+                Ok(None) => {
+                    let missing = connection.decoder.missing(input).unwrap_or(1);
+                    break InputStatus::NeedMore { missing };
+                }
+                Err(error) => self.close_for(error),
+            }
+        };
+        if let Some(connection) = &mut self.connection {
+            connection.input_left = input.len();
+        }
+        status
+    }
+
+    fn note_received(&mut self, input: &BytesMut, now: Instant) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if input.len() > connection.input_left
+            && let Some(keep_alive) = &mut connection.keep_alive
+        {
+            let mid_packet = connection
+                .decoder
+                .missing(input)
+                .is_ok_and(|missing| missing > 0);
+            keep_alive.handle_received(mid_packet, now);
+        }
+    }
+
+    fn close_for(&mut self, error: DecodeError) {
+        if let Some(connection) = &mut self.connection {
+            if connection.last_packet.is_none() {
+                connection.last_packet = error.packet.map(|packet| (packet, None));
+            }
+            connection.close_for(error);
+        }
+    }
+
+    pub(super) fn violation(&mut self, packet: PacketType, violation: Violation) {
+        self.close_for(DecodeError {
+            violation,
+            packet: Some(packet),
+            offset: 0,
+        });
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.events.push_back(Event::Warning(warning));
+    }
+
+    fn note_packet(&mut self, packet: PacketType, packet_id: Option<PacketId>) {
+        if let Some(connection) = &mut self.connection {
+            connection.last_packet = Some((packet, packet_id));
+        }
+    }
+
+    #[inline]
+    fn handle_frame(&mut self, frame: Frame) -> Result<(), DecodeError> {
+        let connected = self.phase() == Phase::Connected;
+        let first = frame.as_slice().first().copied().unwrap_or(0);
+        if first >> 4 == PacketType::Publish as u8 {
+            let publish = ReceivedPublish::new(frame)?;
+            self.note_packet(PacketType::Publish, publish.delivery().packet_id());
+            if connected {
+                self.handle_publish(publish);
+            } else {
+                self.violation(PacketType::Publish, Violation::UnexpectedPacket);
+            }
+            return Ok(());
+        }
+        let packet = Packet::parse(frame.as_slice())?;
+        self.note_packet(packet.packet_type(), packet_id(&packet));
+        match packet {
+            Packet::Connack(connack) if !connected => self.handle_connack(&connack),
+            Packet::Auth(auth) => self.handle_auth(&auth, connected),
+            Packet::Disconnect(disconnect) => self.handle_disconnect(&disconnect),
+            Packet::Puback(ack) if connected => {
+                let answer = Some((ack.reason_code(), owned(ack.properties())));
+                if self.may_explain(PacketType::Puback, ack.properties()) {
+                    self.handle_ack(ack.packet_id(), ToSender::Puback, answer, None);
+                }
+            }
+            Packet::Pubrec(ack) if connected => {
+                let answer = Some((ack.reason_code(), owned(ack.properties())));
+                let kind = if ack.reason_code().is_error() {
+                    ToSender::PubrecFailure
+                } else {
+                    ToSender::Pubrec
+                };
+                if self.may_explain(PacketType::Pubrec, ack.properties()) {
+                    self.handle_ack(ack.packet_id(), kind, answer, None);
+                }
+            }
+            Packet::Pubcomp(ack) if connected => {
+                if self.may_explain(PacketType::Pubcomp, ack.properties()) {
+                    let code = Some(ack.reason_code());
+                    self.handle_ack(ack.packet_id(), ToSender::Pubcomp, None, code);
+                }
+            }
+            Packet::Pubrel(release) if connected => {
+                if self.may_explain(PacketType::Pubrel, release.properties()) {
+                    self.handle_pubrel(release.packet_id());
+                }
+            }
+            Packet::Suback(suback) if connected => self.handle_suback(&suback),
+            Packet::Unsuback(unsuback) if connected => self.handle_unsuback(&unsuback),
+            Packet::Pingresp(_) if connected => {
+                if let Some(keep_alive) =
+                    self.connection.as_mut().and_then(|c| c.keep_alive.as_mut())
+                {
+                    keep_alive.handle_answer();
+                }
+            }
+            other => self.violation(other.packet_type(), Violation::UnexpectedPacket),
+        }
+        Ok(())
+    }
+
+    /// Whether an answer may carry what it carries: nothing but its code if we asked for no
+    /// problem information (`3.1.2-29`).
+    fn may_explain(&mut self, packet: PacketType, properties: AckPropertiesView<'_>) -> bool {
+        let asked = self
+            .connection
+            .as_ref()
+            .is_none_or(|c| c.problem_information);
+        if asked || properties.is_empty() {
+            return true;
+        }
+        self.violation(packet, Violation::UnrequestedProblemInformation);
+        false
+    }
+
+    fn handle_publish(&mut self, publish: ReceivedPublish) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let properties = publish.properties();
+        let mut aliased_topic = None;
+        if let Some(alias) = properties.topic_alias() {
+            match connection.resolve_alias(alias, publish.topic()) {
+                Ok(topic) => aliased_topic = topic,
+                Err(violation) => return self.violation(PacketType::Publish, violation),
+            }
+        }
+        let odd_format = properties.has_odd_payload_format();
+        let odd_response = properties.has_odd_response_topic();
+        let poisoned = holds_wildcard(&publish, aliased_topic.as_ref());
+        let token = match publish.delivery().qos() {
+            QoS::AtMostOnce => None,
+            _ => {
+                let delivery = publish.delivery();
+                let maximum = connection.receive_maximum;
+                match self.inbound.handle_publish(delivery, maximum) {
+                    Reception::Deliver { token, stale } => {
+                        if stale {
+                            self.warn(Warning::PacketIdReused(token.packet_id));
+                        }
+                        Some(token)
+                    }
+                    Reception::Repeated => {
+                        self.flush_answers();
+                        return self.tell_stalls();
+                    }
+                    Reception::ReceiveMaximumExceeded => {
+                        let violation = Violation::ReceiveMaximumExceeded;
+                        return self.violation(PacketType::Publish, violation);
+                    }
+                }
+            }
+        };
+        if poisoned {
+            self.warn(Warning::WildcardInTopic);
+            if let Some(token) = token {
+                let answer = Answer::new(PublishReasonCode::TopicNameInvalid);
+                let _ = self.inbound.answer(token, answer);
+                self.flush_answers();
+            }
+            return;
+        }
+        if odd_format {
+            self.warn(Warning::PayloadFormatIndicator);
+        }
+        if odd_response {
+            self.warn(Warning::ResponseTopic);
+        }
+        self.events.push_back(Event::Message(Message {
+            publish,
+            aliased_topic,
+            token,
+        }));
+        if token.is_some() {
+            self.tell_stalls();
+        }
+    }
+
+    /// Writes the acknowledgements whose turn it is.
+    pub(super) fn flush_answers(&mut self) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if connection.phase == Phase::Connected {
+            let limit = connection.packet_limit();
+            self.inbound.flush(limit, &mut connection.control);
+        }
+    }
+
+    pub(super) fn tell_stalls(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let threshold = (connection.receive_maximum / 2).max(2);
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            if let Some((first, waiting)) = self.inbound.stall(qos, threshold) {
+                self.events.push_back(Event::AcksStalled {
+                    qos,
+                    first,
+                    waiting,
+                });
+            }
+        }
+    }
+
+    fn handle_pubrel(&mut self, packet_id: PacketId) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let early = self.inbound.handle_pubrel(
+            packet_id,
+            connection.resumed.then_some(connection.receive_maximum),
+            connection.packet_limit(),
+            &mut connection.control,
+        );
+        if early {
+            self.warn(Warning::ReleasedEarly(packet_id));
+            // The message that was released may have been the one that held up others.
+            self.flush_answers();
+        }
+    }
+
+    fn handle_ack(
+        &mut self,
+        packet_id: PacketId,
+        kind: ToSender,
+        answer: Option<(
+            Received<PublishReasonCode>,
+            Option<Box<crate::packet::AckProperties>>,
+        )>,
+        completion: Option<Received<ReleaseReasonCode>>,
+    ) {
+        match self
+            .outbound
+            .handle_ack(packet_id, kind, answer, completion)
+        {
+            Acked::Nothing => {}
+            Acked::Release { known } => {
+                let reason_code = if known {
+                    ReleaseReasonCode::Success
+                } else {
+                    ReleaseReasonCode::PacketIdentifierNotFound
+                };
+                self.queue_pubrel(packet_id, reason_code);
+            }
+            Acked::Verdict(operation, verdict) => {
+                self.events
+                    .push_back(Event::Published { operation, verdict });
+            }
+            Acked::Violation => {
+                let packet = match kind {
+                    ToSender::Puback => PacketType::Puback,
+                    ToSender::Pubrec | ToSender::PubrecFailure => PacketType::Pubrec,
+                    ToSender::Pubcomp => PacketType::Pubcomp,
+                };
+                self.violation(packet, Violation::WrongAcknowledgement);
+            }
+        }
+    }
+
+    fn queue_pubrel(&mut self, packet_id: PacketId, reason_code: ReleaseReasonCode) {
+        if let Some(connection) = &mut self.connection {
+            // Four or five bytes; a limit of four has room for the usual one, and the other is
+            // courtesy.
+            let packet = Pubrel::new(packet_id, reason_code);
+            if packet
+                .packet_size()
+                .is_ok_and(|size| size <= connection.packet_limit())
+            {
+                let _ = packet.encode(&mut connection.control);
+            }
+        }
+    }
+
+    /// After a resumption: PUBREL again for what waits for PUBCOMP, in the order of the PUBRECs.
+    pub(super) fn queue_releases(&mut self) {
+        let mut next = self.outbound.table.first_release();
+        while let Some(packet_id) = next {
+            next = self.outbound.table.next(packet_id);
+            self.queue_pubrel(packet_id, ReleaseReasonCode::Success);
+        }
+    }
+
+    fn handle_suback(&mut self, suback: &SubackView<'_>) {
+        if !self.may_explain(PacketType::Suback, suback.properties()) {
+            return;
+        }
+        let Some(pending) = self.outbound.table.remove_request(suback.packet_id()) else {
+            return self.warn(Warning::UnknownRequest(suback.packet_id()));
+        };
+        let fits = matches!(pending.request, Request::Subscribe(_))
+            && suback.reason_codes().len() == pending.request.filters();
+        let verdict = if fits {
+            let properties = owned(suback.properties());
+            RequestVerdict::Answered {
+                reason_codes: suback.reason_codes().collect(),
+                properties,
+            }
+        } else {
+            RequestVerdict::MalformedAnswer
+        };
+        self.outbound.settle(None);
+        self.events.push_back(request_event(
+            pending.operation,
+            &pending.request,
+            verdict,
+            RequestVerdict::MalformedAnswer,
+        ));
+    }
+
+    fn handle_unsuback(&mut self, unsuback: &UnsubackView<'_>) {
+        if !self.may_explain(PacketType::Unsuback, unsuback.properties()) {
+            return;
+        }
+        let Some(pending) = self.outbound.table.remove_request(unsuback.packet_id()) else {
+            return self.warn(Warning::UnknownRequest(unsuback.packet_id()));
+        };
+        let fits = matches!(pending.request, Request::Unsubscribe(_))
+            && unsuback.reason_codes().len() == pending.request.filters();
+        let verdict = if fits {
+            let properties = owned(unsuback.properties());
+            RequestVerdict::Answered {
+                reason_codes: unsuback.reason_codes().collect(),
+                properties,
+            }
+        } else {
+            RequestVerdict::MalformedAnswer
+        };
+        self.outbound.settle(None);
+        self.events.push_back(request_event(
+            pending.operation,
+            &pending.request,
+            RequestVerdict::MalformedAnswer,
+            verdict,
+        ));
+    }
+
+    fn handle_disconnect(&mut self, disconnect: &DisconnectView<'_>) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let mut properties = disconnect.properties().to_owned();
+        // Illegal from a server (`3.14.2-2`); ignored rather than answered.
+        properties.session_expiry_interval = None;
+        let reason_code = disconnect.reason_code();
+        let properties = Box::new(properties);
+        connection.close(
+            EndReason::ServerDisconnected {
+                reason_code,
+                properties,
+            },
+            None,
+        );
+        // Nothing is to be sent any more.
+        connection.control.clear();
+    }
+}
+
+fn packet_id(packet: &Packet<'_>) -> Option<PacketId> {
+    match packet {
+        Packet::Puback(ack) => Some(ack.packet_id()),
+        Packet::Pubrec(ack) => Some(ack.packet_id()),
+        Packet::Pubrel(ack) => Some(ack.packet_id()),
+        Packet::Pubcomp(ack) => Some(ack.packet_id()),
+        Packet::Suback(ack) => Some(ack.packet_id()),
+        Packet::Unsuback(ack) => Some(ack.packet_id()),
+        _ => None,
+    }
+}
+
+fn owned(properties: AckPropertiesView<'_>) -> Option<Box<crate::packet::AckProperties>> {
+    (!properties.is_empty()).then(|| Box::new(properties.to_owned()))
+}
+
+fn holds_wildcard(publish: &ReceivedPublish, aliased: Option<&Arc<str>>) -> bool {
+    let topic = aliased.map_or(publish.topic_bytes(), |topic| topic.as_bytes());
+    topic.iter().any(|byte| matches!(byte, b'+' | b'#'))
+}

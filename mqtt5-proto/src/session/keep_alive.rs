@@ -1,0 +1,129 @@
+//! Keep Alive (sections 3.1.2.10 and 3.12): when to send a PINGREQ, and how long to wait for the
+//! answer.
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// The most that a PINGREQ goes out before it must.
+const MAX_MARGIN: Duration = Duration::from_secs(10);
+
+/// How many times its deadline an answer may be late while other bytes arrive.
+const PATIENCE: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    /// How long after the end of sending a PINGREQ is due; `None` if keep alive is off.
+    interval: Option<Duration>,
+    timeout: Duration,
+    /// When the last bytes were sent, or the last PINGREQ was queued.
+    last_sent: Instant,
+    awaiting: Option<Awaiting>,
+    paused: bool,
+}
+
+/// A PINGREQ without its answer.
+#[derive(Clone, Copy, Debug)]
+struct Awaiting {
+    deadline: Instant,
+    /// Until here arriving bytes put the deadline off.
+    limit: Instant,
+}
+
+/// What time it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Ping,
+    TimedOut,
+}
+
+impl KeepAlive {
+    pub(super) fn new(keep_alive: u16, ping_timeout: Duration, now: Instant) -> Self {
+        let keep_alive = Duration::from_secs(keep_alive.into());
+        let margin = (keep_alive / 4).min(MAX_MARGIN);
+        Self {
+            interval: (!keep_alive.is_zero()).then(|| keep_alive - margin),
+            timeout: keep_alive.max(ping_timeout),
+            last_sent: now,
+            awaiting: None,
+            paused: false,
+        }
+    }
+
+    pub(super) fn handle_sent(&mut self, now: Instant) {
+        self.last_sent = self.last_sent.max(now);
+    }
+
+    pub(super) fn handle_ping_queued(&mut self, now: Instant) {
+        self.last_sent = self.last_sent.max(now);
+        if self.awaiting.is_none() {
+            self.await_answer(now);
+        }
+    }
+
+    fn await_answer(&mut self, now: Instant) {
+        let limit = now + self.timeout * PATIENCE;
+        self.awaiting = Some(Awaiting {
+            deadline: now + self.timeout,
+            limit,
+        });
+    }
+
+    /// Any bytes show life, up to a bound; but a peer in the middle of a packet cannot answer
+    /// before it is through, so the bound waits for the packet's end.
+    pub(super) fn handle_received(&mut self, mid_packet: bool, now: Instant) {
+        if let Some(awaiting) = &mut self.awaiting {
+            let deadline = now + self.timeout;
+            if mid_packet {
+                awaiting.limit = awaiting.limit.max(deadline);
+            }
+            awaiting.deadline = deadline.min(awaiting.limit);
+        }
+    }
+
+    pub(super) fn handle_answer(&mut self) {
+        self.awaiting = None;
+    }
+
+    pub(super) fn handle_paused(&mut self) {
+        self.paused = true;
+    }
+
+    /// The answer may lie unread since the pause began: the wait for it starts again.
+    pub(super) fn handle_resumed(&mut self, now: Instant) {
+        self.paused = false;
+        if self.awaiting.is_some() {
+            self.await_answer(now);
+        }
+    }
+
+    pub(super) fn due(&self, now: Instant) -> Due {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            Due::TimedOut
+        } else if self.ping_at().is_some_and(|ping| ping <= now) {
+            Due::Ping
+        } else {
+            Due::Nothing
+        }
+    }
+
+    fn ping_at(&self) -> Option<Instant> {
+        self.interval.map(|interval| self.last_sent + interval)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.paused {
+            None
+        } else {
+            self.awaiting.map(|awaiting| awaiting.deadline)
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        [self.ping_at(), self.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

@@ -1,0 +1,219 @@
+use alloc::string::String;
+use core::fmt;
+
+use crate::codec::{DataTypeError, Utf8String};
+
+const SHARE: &str = "$share/";
+
+/// A topic filter (sections 4.7 and 4.8): what a subscription asks for.
+///
+/// `+` stands for one level, `#` as the last level for any number of levels, the parent included.
+/// `$share/{name}/{filter}` is a shared subscription.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter(Utf8String);
+
+/// Why text cannot be a [`TopicFilter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// The text, or the filter behind `$share/{name}/`, is empty (`4.7.3-1`, `4.8.2-2`).
+    #[error("a topic filter has at least one character")]
+    Empty,
+    /// `#` is not the whole last level (`4.7.1-1`).
+    #[error("`#` must be the whole last level of a topic filter")]
+    MultiLevelWildcard,
+    /// `+` is not a whole level (`4.7.1-2`).
+    #[error("`+` must be a whole level of a topic filter")]
+    SingleLevelWildcard,
+    /// The name of the share is empty, holds a wildcard or is not followed by a filter
+    /// (`4.8.2-1`, `4.8.2-2`).
+    #[error("a shared subscription has the form $share/name/filter, with no wildcard in the name")]
+    ShareName,
+    /// The text cannot be a string of the protocol at all (`4.7.3-2`, `4.7.3-3`).
+    #[error("not a string of the protocol: {0}")]
+    String(#[from] DataTypeError),
+}
+
+/// A `TopicFilter` converts to itself without fail.
+impl From<core::convert::Infallible> for FilterError {
+    fn from(never: core::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl TopicFilter {
+    /// Checks and copies `filter`.
+    ///
+    /// # Errors
+    /// [`FilterError`] if `filter` breaks a rule of section 4.7 or 4.8.
+    pub fn new(filter: &str) -> Result<Self, FilterError> {
+        check(filter)?;
+        Ok(Self(Utf8String::new(filter)?))
+    }
+
+    pub(crate) fn is_valid(filter: &str) -> bool {
+        check(filter).is_ok()
+    }
+
+    /// The filter as it stands in a SUBSCRIBE, `$share/{name}/` included. Costs a UTF-8 check;
+    /// [`as_bytes`](Self::as_bytes) does not.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The bytes of the filter.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The name of the share, if the filter is of a shared subscription.
+    #[must_use]
+    pub fn share_name(&self) -> Option<&str> {
+        let (name, _) = self.as_str().strip_prefix(SHARE)?.split_once('/')?;
+        Some(name)
+    }
+
+    /// What topics are matched against: the filter without `$share/{name}/`.
+    #[must_use]
+    pub fn matched(&self) -> &str {
+        let filter = self.as_str();
+        shared_part(filter).map_or(filter, |(_, filter)| filter)
+    }
+
+    /// Whether the filter has a wildcard.
+    #[must_use]
+    pub fn has_wildcard(&self) -> bool {
+        self.matched()
+            .bytes()
+            .any(|byte| matches!(byte, b'+' | b'#'))
+    }
+
+    /// Whether messages with this topic name come by this filter.
+    ///
+    /// ```
+    /// # use mqtt5_proto::TopicFilter;
+    /// let filter = TopicFilter::new("sport/#")?;
+    /// assert!(filter.matches("sport") && filter.matches("sport/tennis"));
+    /// assert!(!filter.matches("sports"));
+    /// # Ok::<(), mqtt5_proto::topic::FilterError>(())
+    /// ```
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
+        matches(self.matched(), topic)
+    }
+}
+
+fn shared_part(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix(SHARE)?.split_once('/')
+}
+
+/// Whether `topic` matches `filter`, a valid filter without `$share/{name}/`.
+#[must_use]
+pub fn matches(filter: &str, topic: &str) -> bool {
+    // A wildcard at the start leaves topics alone that start with `$` (`4.7.2-1`).
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for part in filter.split('/') {
+        // Asked before the topic's next level: `sport/#` takes in `sport` too.
+        if part == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if part == "+" || part == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+fn check(filter: &str) -> Result<(), FilterError> {
+    let levels = match filter.strip_prefix(SHARE) {
+        None => filter,
+        Some(shared) => {
+            let Some((name, filter)) = shared.split_once('/') else {
+                return Err(FilterError::ShareName);
+            };
+            if name.is_empty() || name.contains(['+', '#']) {
+                return Err(FilterError::ShareName);
+            }
+            filter
+        }
+    };
+    if levels.is_empty() {
+        return Err(FilterError::Empty);
+    }
+    let mut parts = levels.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let whole = part.len() == 1;
+        if part.contains('#') && !(whole && parts.peek().is_none()) {
+            return Err(FilterError::MultiLevelWildcard);
+        }
+        if part.contains('+') && !whole {
+            return Err(FilterError::SingleLevelWildcard);
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl AsRef<str> for TopicFilter {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl TryFrom<&TopicFilter> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(filter: &TopicFilter) -> Result<Self, FilterError> {
+        Ok(filter.clone())
+    }
+}
+
+impl TryFrom<&str> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(filter: &str) -> Result<Self, FilterError> {
+        Self::new(filter)
+    }
+}
+
+impl TryFrom<&String> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(filter: &String) -> Result<Self, FilterError> {
+        Self::new(filter)
+    }
+}
+
+impl TryFrom<String> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(filter: String) -> Result<Self, FilterError> {
+        check(&filter)?;
+        Ok(Self(Utf8String::try_from(filter)?))
+    }
+}
+
+impl core::str::FromStr for TopicFilter {
+    type Err = FilterError;
+
+    fn from_str(filter: &str) -> Result<Self, FilterError> {
+        Self::new(filter)
+    }
+}

@@ -1,0 +1,1298 @@
+//! Packets that are refused, each with its reason code and the offset of what is wrong with it; and
+//! packets that look wrong and are not.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test a panic is the verdict"
+)]
+
+mod codec_support;
+
+use bytes::BytesMut;
+use codec_support::{
+    connack, hex, id, packet, publish, refusal, refused, text, tolerated, written,
+};
+use mqtt5_proto::codec::{
+    BinaryData, DataTypeError, Decoder, FixedHeader, MaximumPacketSize, Utf8String, Violation,
+};
+use mqtt5_proto::packet::{
+    ApplicationMessage, ConnackReasonCode, Delivery, DisconnectReasonCode, NoLocalOnShared, Packet,
+    PacketType, Puback, Pubcomp, PubcompView, PublishReasonCode, Pubrec, Pubrel, ReleaseReasonCode,
+    Role, SubackReasonCode, Subscribe, Subscription, SubscriptionIdentifier, TopicAlias,
+    UnsubackReasonCode,
+};
+use mqtt5_proto::{PacketId, QoS, Topic, TopicFilter};
+
+fn header_refused(bytes: &str, violation: Violation, offset: usize) {
+    let error = FixedHeader::parse(&hex(bytes)).unwrap_err();
+    assert_eq!(
+        (error.violation, error.offset),
+        (violation, offset),
+        "{bytes}"
+    );
+    assert_eq!(error.reason_code(), 0x81);
+}
+
+/// A PUBLISH of QoS 0 to `t` with this property section.
+fn publish_with(properties: &str) -> String {
+    with_properties(0x30, "00 01 74", properties, "")
+}
+
+fn with_properties(first: u8, before: &str, properties: &str, after: &str) -> String {
+    let properties = hex(properties);
+    let mut body = hex(before);
+    body.extend(packet(0, &properties).split_off(1));
+    body.extend(hex(after));
+    packet(first, &body)
+        .iter()
+        .map(|byte| format!("{byte:02X} "))
+        .collect()
+}
+
+fn connack_with(properties: &str) -> String {
+    with_properties(0x20, "00 00", properties, "")
+}
+
+fn connect_with(properties: &str) -> String {
+    with_properties(0x10, "00 04 4D 51 54 54 05 02 00 00", properties, "00 00")
+}
+
+/// A CONNECT with a Will that has these properties.
+fn will_with(properties: &str) -> String {
+    let connect = "00 04 4D 51 54 54 05 06 00 00 00 00 00";
+    with_properties(0x10, connect, properties, "00 01 77 00 00")
+}
+
+// --- A. Decoding ------------------------------------------------------------
+
+#[test]
+fn edge_case_1_a_variable_byte_integer_is_too_long_at_its_fourth_byte() {
+    header_refused("30 80 80 80 80", Violation::VariableByteIntegerTooLong, 1);
+    header_refused("30 FF FF FF FF", Violation::VariableByteIntegerTooLong, 1);
+    header_refused(
+        "30 80 80 80 80 01",
+        Violation::VariableByteIntegerTooLong,
+        1,
+    );
+    // Property Length, and Subscription Identifier.
+    refused(
+        "30 07 00 01 74 80 80 80 80",
+        0x81,
+        Violation::VariableByteIntegerTooLong,
+        5,
+    );
+    let bytes = publish_with("0B 80 80 80 80 01");
+    refused(&bytes, 0x81, Violation::VariableByteIntegerTooLong, 7);
+}
+
+#[test]
+fn edge_case_2_a_variable_byte_integer_is_not_padded() {
+    for padded in [
+        "80 00",
+        "81 80 00",
+        "80 80 00",
+        "80 80 80 00",
+        "FF FF FF 00",
+    ] {
+        header_refused(
+            &format!("C0 {padded}"),
+            Violation::VariableByteIntegerNotMinimal,
+            1,
+        );
+        let bytes = publish_with(&format!("0B {padded}"));
+        refused(&bytes, 0x81, Violation::VariableByteIntegerNotMinimal, 7);
+    }
+    // Property Length.
+    refused(
+        "30 05 00 01 74 80 00",
+        0x81,
+        Violation::VariableByteIntegerNotMinimal,
+        5,
+    );
+    refused(
+        "20 04 00 00 80 00",
+        0x81,
+        Violation::VariableByteIntegerNotMinimal,
+        4,
+    );
+    // A property identifier: 0x01 padded. No identifier is above 0x7F, so its first byte tells.
+    refused(
+        &publish_with("81 00 00"),
+        0x81,
+        Violation::PropertyNotAllowed(0x81),
+        6,
+    );
+}
+
+#[test]
+fn edge_case_3_a_remaining_length_may_come_in_pieces() {
+    for part in ["", "30", "30 80", "30 80 80", "30 FF FF FF"] {
+        let part = hex(part);
+        assert_eq!(FixedHeader::parse(&part), Ok(None));
+        let mut buffer = BytesMut::from(&part[..]);
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.next_frame(&mut buffer), Ok(None));
+        assert_eq!(
+            decoder.missing(&part),
+            Ok(if part.is_empty() { 2 } else { 1 })
+        );
+        assert_eq!(buffer, part);
+        // As a whole packet it is cut short.
+        let error = refusal(&part);
+        assert_eq!(error.violation, Violation::Truncated);
+        assert_eq!(error.offset, part.len());
+    }
+    assert_eq!(Decoder::default().missing(&hex("30 08 00")), Ok(7));
+    assert_eq!(Decoder::default().missing(&hex("C0 00")), Ok(0));
+}
+
+#[test]
+fn edge_case_4_packet_type_0() {
+    for first in 0..=0x0F {
+        let error = FixedHeader::parse(&[first]).unwrap_err();
+        assert_eq!(error.violation, Violation::ReservedPacketType);
+        assert_eq!((error.packet, error.offset), (None, 0));
+        assert_eq!(error.reason_code(), 0x81);
+    }
+}
+
+#[test]
+fn edge_cases_5_to_8_flags_of_the_fixed_header() {
+    for first in 0x10..=0xFF_u8 {
+        let kind = PacketType::from_raw(first >> 4).unwrap();
+        let flags = first & 0x0F;
+        let expected = match kind {
+            PacketType::Publish => match flags {
+                0b0110 | 0b0111 | 0b1110 | 0b1111 => Some(Violation::QoS3),
+                0b1000 | 0b1001 => Some(Violation::DupOnQoS0),
+                _ => None,
+            },
+            PacketType::Pubrel | PacketType::Subscribe | PacketType::Unsubscribe => {
+                (flags != 0b0010).then_some(Violation::FixedHeaderFlags)
+            }
+            _ => (flags != 0).then_some(Violation::FixedHeaderFlags),
+        };
+        // The first byte alone is enough to tell.
+        match (FixedHeader::parse(&[first]), expected) {
+            (Ok(None), None) => {}
+            (Err(error), Some(violation)) => {
+                assert_eq!((error.violation, error.offset), (violation, 0));
+                assert_eq!((error.packet, error.reason_code()), (Some(kind), 0x81));
+            }
+            (parsed, _) => panic!("{first:#04x}: {parsed:?}"),
+        }
+    }
+    refused("60 02 00 0A", 0x81, Violation::FixedHeaderFlags, 0);
+    refused(
+        "80 09 00 0A 00 00 03 61 2F 62 01",
+        0x81,
+        Violation::FixedHeaderFlags,
+        0,
+    );
+    refused("D1 00", 0x81, Violation::FixedHeaderFlags, 0);
+    refused(
+        "36 0A 00 03 61 2F 62 00 0A 00 68 69",
+        0x81,
+        Violation::QoS3,
+        0,
+    );
+    refused(
+        "38 08 00 03 61 2F 62 00 68 69",
+        0x81,
+        Violation::DupOnQoS0,
+        0,
+    );
+}
+
+#[test]
+fn edge_case_9_a_publish_of_qos_0_has_no_packet_identifier() {
+    // The bytes that would be one: Property Length 0 and the payload.
+    let bytes = hex("30 05 00 01 74 00 0A");
+    let view = publish(&bytes);
+    assert_eq!(view.delivery().packet_id(), None);
+    assert_eq!(view.payload(), [0x0A]);
+    // 10 bytes of properties that are not there.
+    refused("30 05 00 01 74 0A 00", 0x81, Violation::Truncated, 5);
+}
+
+#[test]
+fn edge_cases_10_and_11_packet_identifier_0() {
+    refused("32 06 00 01 74 00 00 00", 0x82, Violation::PacketIdZero, 5);
+    refused("34 06 00 01 74 00 00 00", 0x82, Violation::PacketIdZero, 5);
+    for first in ["40", "50", "62", "70"] {
+        refused(
+            &format!("{first} 02 00 00"),
+            0x82,
+            Violation::PacketIdZero,
+            2,
+        );
+    }
+    refused(
+        "82 07 00 00 00 00 01 61 00",
+        0x82,
+        Violation::PacketIdZero,
+        2,
+    );
+    refused("90 04 00 00 00 00", 0x82, Violation::PacketIdZero, 2);
+    refused("A2 06 00 00 00 00 01 61", 0x82, Violation::PacketIdZero, 2);
+    refused("B0 04 00 00 00 00", 0x82, Violation::PacketIdZero, 2);
+    assert_eq!(PacketId::new(0), None);
+}
+
+/// Builds a packet around a string.
+type Build = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// Where strings stand: packets that hold any one, and its offset.
+fn strings() -> Vec<(Build, usize)> {
+    fn place(first: u8, before: &str, after: &str) -> (Build, usize) {
+        let (before, after) = (hex(before), hex(after));
+        let offset = 2 + before.len();
+        let build = move |string: &[u8]| {
+            let mut body = before.clone();
+            body.extend(u16::try_from(string.len()).unwrap().to_be_bytes());
+            body.extend_from_slice(string);
+            body.extend_from_slice(&after);
+            packet(first, &body)
+        };
+        (Box::new(build), offset)
+    }
+    fn property(first: u8, before: &str, id: u8, after: &str) -> (Build, usize) {
+        let (before, after) = (hex(before), hex(after));
+        let offset = 2 + before.len() + 2;
+        let build = move |string: &[u8]| {
+            let mut value = vec![id];
+            if id == 0x26 {
+                // The value of a pair; its name is empty.
+                value.extend([0, 0]);
+            }
+            value.extend(u16::try_from(string.len()).unwrap().to_be_bytes());
+            value.extend_from_slice(string);
+            let mut body = before.clone();
+            body.extend(packet(0, &value).split_off(1));
+            body.extend_from_slice(&after);
+            packet(first, &body)
+        };
+        (
+            Box::new(build),
+            if id == 0x26 { offset + 2 } else { offset },
+        )
+    }
+    vec![
+        place(0x30, "", "00"),
+        place(0x34, "", "00 01 00"),
+        place(0x10, "00 04 4D 51 54 54 05 02 00 00 00", ""),
+        place(0x10, "00 04 4D 51 54 54 05 06 00 00 00 00 00 00", "00 00"),
+        place(0x10, "00 04 4D 51 54 54 05 82 00 00 00 00 00", ""),
+        place(0x82, "00 01 00", "00"),
+        place(0xA2, "00 01 00", ""),
+        property(0x30, "00 01 74", 0x03, ""),
+        property(0x30, "00 01 74", 0x08, ""),
+        property(0x30, "00 01 74", 0x26, ""),
+        property(0x20, "00 00", 0x12, ""),
+        property(0x20, "00 00", 0x15, ""),
+        property(0x20, "00 00", 0x1A, ""),
+        property(0x20, "00 00", 0x1C, ""),
+        property(0x20, "00 00", 0x1F, ""),
+        property(0x40, "00 01 00", 0x1F, ""),
+        property(0x90, "00 01", 0x26, "00"),
+        property(0xE0, "00", 0x1C, ""),
+        property(0xF0, "18", 0x15, ""),
+        property(0xF0, "18", 0x26, ""),
+    ]
+}
+
+#[test]
+fn edge_case_12_surrogates_overlong_and_cut_sequences_are_malformed() {
+    for bad in [
+        "ED A0 80",       // the first surrogate
+        "ED BF BF",       // the last
+        "61 ED B0 80 62", // one in between
+        "C0 80",          // U+0000 too long
+        "C1 BF",          // U+007F too long
+        "E0 80 AF",       // `/` too long
+        "F0 80 80 80",    // U+0000 far too long
+        "F4 90 80 80",    // U+110000
+        "F5 80 80 80",
+        "F8 88 80 80 80", // five bytes
+        "FF",
+        "80", // goes on without a start
+        "C3", // cut off
+        "61 E2 82",
+        "F0 9F 98",
+        "61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 C3 28",
+    ] {
+        let bad = hex(bad);
+        for (build, offset) in strings() {
+            let bytes = build(&bad);
+            let error = refusal(&bytes);
+            assert_eq!(error.violation, Violation::InvalidUtf8, "{bytes:02X?}");
+            assert_eq!(
+                (error.reason_code(), error.offset),
+                (0x81, offset),
+                "{bytes:02X?}"
+            );
+        }
+        let error = Utf8String::try_from(bytes::Bytes::from(bad)).unwrap_err();
+        assert_eq!(error, DataTypeError::InvalidUtf8);
+    }
+}
+
+#[test]
+fn edge_case_13_u_0000_is_malformed() {
+    for bad in [
+        &b"\0"[..],
+        b"a\0",
+        b"\0a",
+        "a\0\u{e9}".as_bytes(),
+        &[b'a'; 50].map(|_| 0),
+    ] {
+        for (build, offset) in strings() {
+            let bytes = build(bad);
+            let error = refusal(&bytes);
+            assert_eq!(error.violation, Violation::NulInString, "{bytes:02X?}");
+            assert_eq!((error.reason_code(), error.offset), (0x81, offset));
+        }
+    }
+    assert_eq!(Utf8String::new("a\0"), Err(DataTypeError::Nul));
+    assert_eq!(Utf8String::from_static("\0"), Err(DataTypeError::Nul));
+    assert_eq!(
+        Utf8String::try_from(String::from("\0")),
+        Err(DataTypeError::Nul)
+    );
+}
+
+#[test]
+fn edge_case_14_a_byte_order_mark_is_kept() {
+    let bytes = hex("30 07 00 04 EF BB BF 78 00");
+    assert_eq!(publish(&bytes).topic(), "\u{FEFF}x");
+    assert_ne!(Topic::new("\u{FEFF}x"), Topic::new("x"));
+    assert_eq!(text("\u{FEFF}x").as_bytes(), hex("EF BB BF 78"));
+}
+
+#[test]
+fn edge_case_15_control_characters_and_non_characters_are_accepted() {
+    for odd in [
+        "\u{1}",
+        "\u{1F}",
+        "\u{7F}",
+        "\u{9F}",
+        "\u{FDD0}",
+        "\u{FFFE}",
+        "\u{FFFF}",
+        "\u{10FFFF}",
+    ] {
+        for (build, _) in strings() {
+            Packet::parse(&build(odd.as_bytes())).unwrap();
+        }
+        assert!(Topic::new(odd).is_ok());
+    }
+}
+
+#[test]
+fn edge_case_16_binary_data_has_any_content() {
+    let connect =
+        "10 1A 00 04 4D 51 54 54 05 46 00 00 00 00 00 00 00 01 77 00 03 00 FF C0 00 02 00 80";
+    let bytes = hex(connect);
+    let Packet::Connect(view) = Packet::parse_strict(&bytes).unwrap() else {
+        panic!()
+    };
+    assert_eq!(view.will().unwrap().payload(), [0x00, 0xFF, 0xC0]);
+    assert_eq!(view.password(), Some(&[0x00, 0x80][..]));
+
+    let bytes = hex(&publish_with("09 00 02 00 ED"));
+    assert_eq!(
+        publish(&bytes).properties().correlation_data(),
+        Some(&[0x00, 0xED][..])
+    );
+    let bytes = hex(&with_properties(
+        0xF0,
+        "18",
+        "15 00 01 58 16 00 02 00 FF",
+        "",
+    ));
+    let Packet::Auth(view) = Packet::parse_strict(&bytes).unwrap() else {
+        panic!()
+    };
+    assert_eq!(view.data(), Some(&[0x00, 0xFF][..]));
+    let bytes = hex("30 06 00 01 74 00 00 FF");
+    assert_eq!(publish(&bytes).payload(), [0x00, 0xFF]);
+}
+
+#[test]
+fn edge_case_17_user_properties_may_be_empty_and_repeat_in_order() {
+    let properties =
+        "26 00 01 61 00 01 31  26 00 00 00 00  26 00 01 61 00 01 32  26 00 01 61 00 01 31";
+    let expected = [("a", "1"), ("", ""), ("a", "2"), ("a", "1")];
+    let bytes = hex(&publish_with(properties));
+    let view = publish(&bytes);
+    assert!(view.properties().user_properties().eq(expected));
+    assert_eq!(
+        view.properties()
+            .to_message_properties()
+            .user_properties
+            .len(),
+        4
+    );
+    // CONNECT's own and those of its Will are two sets.
+    let bytes = hex(&will_with(properties));
+    assert!(Packet::parse_strict(&bytes).is_ok());
+}
+
+/// Every property, with a legal value.
+const PROPERTIES: [(u8, &str); 27] = [
+    (0x01, "01"),
+    (0x02, "00 00 00 01"),
+    (0x03, "00 01 61"),
+    (0x08, "00 01 61"),
+    (0x09, "00 01 61"),
+    (0x0B, "01"),
+    (0x11, "00 00 00 01"),
+    (0x12, "00 01 61"),
+    (0x13, "00 01"),
+    (0x15, "00 01 61"),
+    (0x16, "00 01 61"),
+    (0x17, "01"),
+    (0x18, "00 00 00 01"),
+    (0x19, "01"),
+    (0x1A, "00 01 61"),
+    (0x1C, "00 01 61"),
+    (0x1F, "00 01 61"),
+    (0x21, "00 01"),
+    (0x22, "00 01"),
+    (0x23, "00 01"),
+    (0x24, "01"),
+    (0x25, "01"),
+    (0x26, "00 01 61 00 01 61"),
+    (0x27, "00 00 00 01"),
+    (0x28, "01"),
+    (0x29, "01"),
+    (0x2A, "01"),
+];
+
+/// Every property set: first byte, what stands before and behind it, what it may hold.
+fn property_sets() -> Vec<(u8, &'static str, &'static str, Vec<u8>)> {
+    let ack = || hex("1F 26");
+    vec![
+        (
+            0x10,
+            "00 04 4D 51 54 54 05 02 00 00",
+            "00 00",
+            hex("11 15 16 17 19 21 22 26 27"),
+        ),
+        (
+            0x10,
+            "00 04 4D 51 54 54 05 06 00 00 00 00 00",
+            "00 01 77 00 00",
+            hex("01 02 03 08 09 18 26"),
+        ),
+        (
+            0x20,
+            "00 00",
+            "",
+            hex("11 12 13 15 16 1A 1C 1F 21 22 24 25 26 27 28 29 2A"),
+        ),
+        (0x30, "00 01 74", "", hex("01 02 03 08 09 0B 23 26")),
+        (0x40, "00 01 00", "", ack()),
+        (0x50, "00 01 00", "", ack()),
+        (0x62, "00 01 00", "", ack()),
+        (0x70, "00 01 00", "", ack()),
+        (0x82, "00 01", "00 01 61 00", hex("0B 26")),
+        (0x90, "00 01", "00", ack()),
+        (0xA2, "00 01", "00 01 61", hex("26")),
+        (0xB0, "00 01", "00", ack()),
+        (0xE0, "00", "", hex("11 1C 1F 26")),
+        (0xF0, "18", "", hex("15 16 1F 26")),
+    ]
+}
+
+#[test]
+fn edge_cases_18_to_20_which_properties_stand_where_and_how_often() {
+    for (first, before, after, allowed) in property_sets() {
+        // Behind the Property Length.
+        let offset = 2 + hex(before).len() + 1;
+        for id in 0..=0xFF_u8 {
+            let value = PROPERTIES.iter().find(|(known, _)| *known == id);
+            let value = value.map_or("00 00 00 00", |(_, value)| *value);
+            let one = format!("{id:02X} {value}");
+            let bytes = with_properties(first, before, &one, after);
+            if !allowed.contains(&id) {
+                refused(&bytes, 0x81, Violation::PropertyNotAllowed(id), offset);
+                continue;
+            }
+            // Authentication Data must not stand alone, or may not but is ignored in CONNACK.
+            let method = if id == 0x16 { "15 00 01 61" } else { "" };
+            let bytes = with_properties(first, before, &format!("{method} {one}"), after);
+            Packet::parse(&hex(&bytes)).unwrap();
+
+            // Twice, even with the same value.
+            let twice = format!("{method} {one} {one}");
+            let bytes = with_properties(first, before, &twice, after);
+            let repeatable = id == 0x26 || id == 0x0B && first == 0x30;
+            if repeatable {
+                Packet::parse(&hex(&bytes)).unwrap();
+            } else {
+                let offset = offset + hex(method).len() + hex(&one).len();
+                refused(&bytes, 0x82, Violation::DuplicateProperty(id), offset);
+            }
+        }
+    }
+    refused(
+        "20 09 00 00 06 21 00 0A 21 00 0A",
+        0x82,
+        Violation::DuplicateProperty(0x21),
+        8,
+    );
+    refused(
+        "20 06 00 00 03 23 00 01",
+        0x81,
+        Violation::PropertyNotAllowed(0x23),
+        5,
+    );
+}
+
+#[test]
+fn edge_case_21_a_property_does_not_run_over_the_property_length() {
+    for (first, before, after, allowed) in property_sets() {
+        let start = 2 + hex(before).len() + 1;
+        for (id, value) in PROPERTIES {
+            if !allowed.contains(&id) {
+                continue;
+            }
+            let whole = hex(&format!("{id:02X} {value}"));
+            // Only cut by the Property Length: the bytes of the value do follow.
+            for cut in 1..whole.len() {
+                let mut body = hex(before);
+                body.push(u8::try_from(cut).unwrap());
+                body.extend_from_slice(&whole);
+                body.extend(hex(after));
+                let error = refusal(&packet(first, &body));
+                assert_eq!(error.violation, Violation::Truncated);
+                assert_eq!(error.reason_code(), 0x81);
+                assert!(
+                    (start + 1..start + 1 + cut).contains(&error.offset),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn edge_case_22_the_property_length_does_not_run_over_the_packet() {
+    refused("20 03 00 00 01", 0x81, Violation::Truncated, 4);
+    refused("30 04 00 01 74 01", 0x81, Violation::Truncated, 5);
+    refused("40 04 00 01 00 01", 0x81, Violation::Truncated, 5);
+    refused("90 03 00 01 01", 0x81, Violation::Truncated, 4);
+    refused("E0 02 00 01", 0x81, Violation::Truncated, 3);
+    refused("F0 02 18 05", 0x81, Violation::Truncated, 3);
+    // A Property Length that is itself cut off, or missing.
+    refused("30 04 00 01 74 80", 0x81, Violation::Truncated, 5);
+    refused("30 03 00 01 74", 0x81, Violation::Truncated, 5);
+    refused("82 02 00 0A", 0x81, Violation::Truncated, 4);
+    refused("90 02 00 0A", 0x81, Violation::Truncated, 4);
+    refused("A2 02 00 0A", 0x81, Violation::Truncated, 4);
+    refused("B0 02 00 0A", 0x81, Violation::Truncated, 4);
+}
+
+#[test]
+fn edge_cases_23_and_24_a_receive_maximum_or_maximum_packet_size_of_0() {
+    refused(
+        "20 06 00 00 03 21 00 00",
+        0x82,
+        Violation::PropertyValue(0x21),
+        6,
+    );
+    refused(
+        &connect_with("21 00 00"),
+        0x82,
+        Violation::PropertyValue(0x21),
+        14,
+    );
+    refused(
+        &connack_with("27 00 00 00 00"),
+        0x82,
+        Violation::PropertyValue(0x27),
+        6,
+    );
+    refused(
+        &connect_with("27 00 00 00 00"),
+        0x82,
+        Violation::PropertyValue(0x27),
+        14,
+    );
+    assert_eq!(MaximumPacketSize::new(0), None);
+}
+
+#[test]
+fn edge_case_25_maximum_qos_2_is_taken_as_absent() {
+    let bytes = hex(&connack_with("24 02"));
+    let view = connack(&bytes);
+    assert_eq!(
+        view.properties().maximum_qos().unwrap_or(QoS::ExactlyOnce),
+        QoS::ExactlyOnce
+    );
+    tolerated(
+        &connack_with("24 02"),
+        0x82,
+        Violation::PropertyValue(0x24),
+        6,
+    );
+    for qos in 3..=0xFF_u8 {
+        let bytes = connack_with(&format!("24 {qos:02X}"));
+        refused(&bytes, 0x82, Violation::PropertyValue(0x24), 6);
+    }
+}
+
+#[test]
+fn edge_case_26_booleans_are_0_or_1() {
+    for value in 0..=0xFF_u8 {
+        for id in [0x25, 0x28, 0x29, 0x2A] {
+            let bytes = connack_with(&format!("{id:02X} {value:02X}"));
+            match value {
+                0 | 1 => drop(Packet::parse_strict(&hex(&bytes)).unwrap()),
+                _ => refused(&bytes, 0x82, Violation::PropertyValue(id), 6),
+            }
+        }
+        for id in [0x17, 0x19] {
+            let bytes = connect_with(&format!("{id:02X} {value:02X}"));
+            match value {
+                0 | 1 => drop(Packet::parse_strict(&hex(&bytes)).unwrap()),
+                _ => refused(&bytes, 0x82, Violation::PropertyValue(id), 14),
+            }
+        }
+    }
+}
+
+#[test]
+fn edge_cases_27_and_28_subscription_identifiers() {
+    refused(
+        &publish_with("0B 00"),
+        0x82,
+        Violation::PropertyValue(0x0B),
+        7,
+    );
+    let subscribe = |properties| with_properties(0x82, "00 01", properties, "00 01 61 00");
+    refused(&subscribe("0B 00"), 0x82, Violation::PropertyValue(0x0B), 6);
+    refused(
+        &subscribe("0B 01 0B 02"),
+        0x82,
+        Violation::DuplicateProperty(0x0B),
+        7,
+    );
+    let bytes = hex(&publish_with("0B 01 0B 02 0B 01"));
+    let identifiers = publish(&bytes).properties().subscription_identifiers();
+    assert!(identifiers.map(SubscriptionIdentifier::get).eq([1, 2, 1]));
+    assert_eq!(SubscriptionIdentifier::new(0), None);
+}
+
+#[test]
+fn acknowledgements_of_0_or_1_bytes_are_malformed() {
+    for first in ["40", "50", "62", "70"] {
+        refused(&format!("{first} 00"), 0x81, Violation::Truncated, 2);
+        refused(&format!("{first} 01 00"), 0x81, Violation::Truncated, 2);
+    }
+}
+
+#[test]
+fn edge_case_35_flags_of_connack() {
+    for flags in 2..=0xFF_u8 {
+        let bytes = format!("20 03 {flags:02X} 00 00");
+        refused(&bytes, 0x81, Violation::ConnackFlagsReserved, 2);
+    }
+    tolerated(
+        "20 03 01 87 00",
+        0x82,
+        Violation::SessionPresentInRefusal,
+        2,
+    );
+    for short in ["20 00", "20 01 00"] {
+        assert_eq!(refusal(&hex(short)).violation, Violation::Truncated);
+    }
+}
+
+#[test]
+fn edge_cases_36_and_37_bytes_left_over() {
+    refused("C0 01 00", 0x81, Violation::TrailingBytes, 2);
+    refused("D0 01 00", 0x81, Violation::TrailingBytes, 2);
+    refused("20 04 00 00 00 00", 0x81, Violation::TrailingBytes, 5);
+    refused("40 05 00 01 00 00 00", 0x81, Violation::TrailingBytes, 6);
+    refused("E0 03 00 00 00", 0x81, Violation::TrailingBytes, 4);
+    refused(
+        "F0 07 18 04 15 00 01 58 00",
+        0x81,
+        Violation::TrailingBytes,
+        8,
+    );
+    let connect = "10 0E 00 04 4D 51 54 54 05 02 00 3C 00 00 00 00";
+    refused(connect, 0x81, Violation::TrailingBytes, 15);
+    // Half an entry of a list.
+    refused(
+        "82 09 00 01 00 00 01 61 00 00 05",
+        0x81,
+        Violation::Truncated,
+        9,
+    );
+    refused("82 06 00 01 00 00 01 61", 0x81, Violation::Truncated, 8);
+    refused("A2 07 00 01 00 00 01 61 00", 0x81, Violation::Truncated, 8);
+}
+
+#[test]
+fn exactly_one_packet_is_parsed() {
+    // The payload of a PUBLISH ends with its packet, not with the slice.
+    for whole in [
+        "30 05 00 01 74 00 78",
+        "C0 00",
+        "40 02 00 01",
+        "82 07 00 01 00 00 01 61 00",
+    ] {
+        let whole = hex(whole);
+        Packet::parse_strict(&whole).unwrap();
+        let mut two = whole.clone();
+        two.push(0xC0);
+        let error = refusal(&two);
+        assert_eq!(error.violation, Violation::TrailingBytes);
+        assert_eq!(error.offset, whole.len());
+        for cut in 0..whole.len() {
+            let error = refusal(&whole[..cut]);
+            assert_eq!(error.violation, Violation::Truncated);
+            assert_eq!(error.offset, cut);
+        }
+    }
+}
+
+#[test]
+fn edge_case_38_reason_codes_below_0x80_that_are_not_tabled() {
+    let known = |first: u8, code: u8| match first {
+        0x40 | 0x50 => PublishReasonCode::ALL.iter().any(|c| c.raw() == code),
+        0x62 | 0x70 => ReleaseReasonCode::ALL.iter().any(|c| c.raw() == code),
+        0x90 => SubackReasonCode::ALL.iter().any(|c| c.raw() == code),
+        0xB0 => UnsubackReasonCode::ALL.iter().any(|c| c.raw() == code),
+        _ => matches!(code, 0x00 | 0x18 | 0x19),
+    };
+    for code in 0..=0xFF_u8 {
+        for first in [0x40, 0x50, 0x62, 0x70, 0x90, 0xB0, 0xF0] {
+            let (body, offset) = match first {
+                0xF0 => (vec![code], 2),
+                0x90 | 0xB0 => (vec![0, 1, 0, 0, code], 6),
+                _ => (vec![0, 1, code], 4),
+            };
+            let bytes = packet(first, &body);
+            // Edge cases 181 and 182: a failure is a failure, but for PUBREL and AUTH.
+            let failure = code >= 0x80 && !matches!(first, 0x62 | 0xF0);
+            if known(first, code) {
+                Packet::parse(&bytes).unwrap();
+                if first != 0xF0 {
+                    Packet::parse_strict(&bytes).unwrap();
+                }
+            } else if failure {
+                Packet::parse(&bytes).unwrap();
+                let error = Packet::parse_strict(&bytes).unwrap_err();
+                assert_eq!(error.violation, Violation::ReasonCode(code));
+                assert_eq!((error.reason_code(), error.offset), (0x82, offset));
+            } else {
+                let error = refusal(&bytes);
+                assert_eq!(error.violation, Violation::ReasonCode(code));
+                assert_eq!((error.reason_code(), error.offset), (0x82, offset));
+            }
+        }
+    }
+}
+
+#[test]
+fn edge_cases_39_and_40_a_packet_is_too_large_as_soon_as_its_size_is_known() {
+    // 12 bytes: two of the fixed header and ten behind it.
+    let header = hex("30 0A");
+    let mut decoder = Decoder::new(MaximumPacketSize::new(12).unwrap());
+    assert_eq!(decoder.missing(&header), Ok(10));
+    let mut decoder_11 = Decoder::new(MaximumPacketSize::new(11).unwrap());
+    let error = decoder_11.header(&header).unwrap_err();
+    assert_eq!(error.violation, Violation::PacketTooLarge);
+    assert_eq!(
+        (error.reason_code(), error.packet),
+        (0x95, Some(PacketType::Publish))
+    );
+    assert_eq!(decoder_11.missing(&header), Err(error));
+    assert_eq!(
+        decoder_11.next_frame(&mut BytesMut::from(&header[..])),
+        Err(error)
+    );
+    assert_eq!(
+        decoder.next_frame(&mut BytesMut::from(&header[..])),
+        Ok(None)
+    );
+    // The largest packet of all is no error by itself.
+    let largest = hex("30 FF FF FF 7F");
+    let decoder = Decoder::new(MaximumPacketSize::PROTOCOL);
+    assert_eq!(
+        decoder.header(&largest).unwrap().unwrap().packet_size(),
+        268_435_460
+    );
+    assert_eq!(
+        Decoder::default()
+            .header(&largest)
+            .unwrap_err()
+            .reason_code(),
+        0x95
+    );
+    assert_eq!(MaximumPacketSize::default().get(), 16 * 1024 * 1024);
+}
+
+#[test]
+fn edge_case_41_a_payload_may_be_empty() {
+    let bytes = hex("31 04 00 01 74 00");
+    assert_eq!(publish(&bytes).payload(), b"");
+    Packet::parse_strict(&bytes).unwrap();
+}
+
+#[test]
+fn edge_cases_43_and_44_connect_flags() {
+    for flags in 0..=0xFF_u8 {
+        let will = flags & 0x04 != 0;
+        let mut body = hex("00 04 4D 51 54 54 05");
+        body.push(flags);
+        body.extend(hex("00 00 00 00 00"));
+        if will {
+            body.extend(hex("00 00 01 77 00 00"));
+        }
+        if flags & 0x80 != 0 {
+            body.extend(hex("00 01 75"));
+        }
+        if flags & 0x40 != 0 {
+            body.extend(hex("00 01 70"));
+        }
+        let bytes = packet(0x10, &body);
+        let violation = if flags & 0x01 != 0 {
+            Violation::ConnectFlagsReserved
+        } else if !will && flags & 0x38 != 0 {
+            Violation::WillFlagsWithoutWill
+        } else if flags & 0x18 == 0x18 {
+            Violation::QoS3
+        } else {
+            let Packet::Connect(view) = Packet::parse_strict(&bytes).unwrap() else {
+                panic!()
+            };
+            assert_eq!(view.clean_start(), flags & 0x02 != 0);
+            assert_eq!(view.will().is_some(), will);
+            assert_eq!(view.user_name().is_some(), flags & 0x80 != 0);
+            assert_eq!(view.password().is_some(), flags & 0x40 != 0);
+            assert_eq!(written(&view), bytes);
+            continue;
+        };
+        let error = refusal(&bytes);
+        assert_eq!(
+            (error.violation, error.offset),
+            (violation, 9),
+            "{flags:#04x}"
+        );
+        assert_eq!(error.reason_code(), 0x81);
+    }
+}
+
+#[test]
+fn protocol_name_and_version() {
+    // MQTT 3.1.1 and 3.1.
+    let v311 = "10 0C 00 04 4D 51 54 54 04 02 00 3C 00 00";
+    refused(v311, 0x84, Violation::ProtocolVersion(4), 8);
+    let v31 = "10 0E 00 06 4D 51 49 73 64 70 03 02 00 3C 00 00";
+    refused(v31, 0x84, Violation::ProtocolName, 2);
+    refused(
+        "10 0D 00 04 6D 71 74 74 05 02 00 3C 00 00 00",
+        0x84,
+        Violation::ProtocolName,
+        2,
+    );
+    refused("10 00", 0x81, Violation::Truncated, 2);
+    refused("10 03 00 04 4D", 0x81, Violation::Truncated, 2);
+}
+
+#[test]
+fn a_connect_is_refused_wherever_it_is_cut() {
+    let whole = hex(
+        "00 04 4D 51 54 54 05 F6 00 3C  08 21 00 0A 11 00 00 00 07  00 01 63
+         0B 01 01 18 00 00 00 05 08 00 01 72  00 01 77  00 01 78  00 01 75  00 01 70",
+    );
+    Packet::parse_strict(&packet(0x10, &whole)).unwrap();
+    for cut in 0..whole.len() {
+        let error = refusal(&packet(0x10, &whole[..cut]));
+        assert_eq!(error.violation, Violation::Truncated, "{error:?}");
+        assert_eq!(error.reason_code(), 0x81);
+    }
+}
+
+#[test]
+fn a_will_is_judged_strictly() {
+    refused(
+        &will_with("01 02"),
+        0x82,
+        Violation::PropertyValue(0x01),
+        17,
+    );
+    refused(
+        &will_with("08 00 00"),
+        0x82,
+        Violation::PropertyValue(0x08),
+        17,
+    );
+    refused(
+        &will_with("08 00 01 2B"),
+        0x82,
+        Violation::PropertyValue(0x08),
+        17,
+    );
+    let will_topic = |topic| {
+        let before = "00 04 4D 51 54 54 05 06 00 00 00 00 00";
+        with_properties(0x10, before, "", &format!("{topic} 00 00"))
+    };
+    refused(&will_topic("00 00"), 0x82, Violation::TopicMissing, 16);
+    refused(
+        &will_topic("00 01 23"),
+        0x82,
+        Violation::WildcardInTopic,
+        16,
+    );
+}
+
+#[test]
+fn authentication_data_does_not_stand_alone() {
+    let without_method = Violation::AuthenticationDataWithoutMethod;
+    refused(&connect_with("16 00 01 58"), 0x82, without_method, 12);
+    refused(
+        &with_properties(0xF0, "18", "16 00 01 58", ""),
+        0x82,
+        without_method,
+        3,
+    );
+    // Edge case 204: ignored in a CONNACK.
+    tolerated(&connack_with("16 00 01 58"), 0x82, without_method, 4);
+}
+
+#[test]
+fn edge_case_46_packets_are_cut_from_a_stream() {
+    let stream = hex("C0 00  30 05 00 01 74 00 78  40 02 00 0A  D0 00  E0");
+    let mut decoder = Decoder::default();
+    let mut buffer = BytesMut::new();
+    let mut sizes = Vec::new();
+    for byte in stream {
+        buffer.extend_from_slice(&[byte]);
+        while let Some(frame) = decoder.next_frame(&mut buffer).unwrap() {
+            Packet::parse_strict(frame.as_slice()).unwrap();
+            sizes.push(frame.as_slice().len());
+        }
+    }
+    assert_eq!(sizes, [2, 7, 4, 2]);
+    assert_eq!(buffer, hex("E0"));
+}
+
+#[test]
+fn a_frame_pins_at_most_four_times_its_size() {
+    // A whole chunk of packets of 1,000 bytes, the last of which find a buffer with little room
+    // left, but keep all of the chunk alive if they are shared.
+    let message = ApplicationMessage::new(Topic::new("t").unwrap(), vec![0; 994 - 1]);
+    let one = written(&message.to_publish(Delivery::AtMostOnce));
+    let chunk = one.repeat(64);
+    let mut buffer = BytesMut::from(&chunk[..]);
+    let range = buffer.as_ptr_range();
+    let mut decoder = Decoder::default();
+    let mut count = 0;
+    while let Some(frame) = decoder.next_frame(&mut buffer).unwrap() {
+        assert_eq!(frame.as_slice(), one);
+        assert!(
+            !range.contains(&frame.as_slice().as_ptr()),
+            "frame {count} pins the chunk"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 64);
+
+    // In a chunk of its own, and of up to four times its size, it is shared.
+    for (capacity, shared) in [
+        (one.len(), true),
+        (one.len() * 4, true),
+        (one.len() * 4 + 1, false),
+    ] {
+        let mut buffer = BytesMut::with_capacity(capacity);
+        buffer.extend_from_slice(&one);
+        let range = buffer.as_ptr_range();
+        let frame = decoder.next_frame(&mut buffer).unwrap().unwrap();
+        assert_eq!(
+            range.contains(&frame.as_slice().as_ptr()),
+            shared,
+            "{capacity}"
+        );
+        assert!(!range.contains(&frame.detach().as_slice().as_ptr()));
+        // A small one is in the frame itself.
+        let mut buffer = BytesMut::from(&hex("C0 00")[..]);
+        let frame = decoder.next_frame(&mut buffer).unwrap().unwrap();
+        assert!(!range.contains(&frame.as_slice().as_ptr()));
+    }
+}
+
+// --- B. Topics --------------------------------------------------------------
+
+#[test]
+fn edge_case_48_a_wildcard_in_a_topic_is_told_and_not_refused() {
+    // Edge cases 187 and 188: what a careless broker lets through costs one message only.
+    for (topic, alias) in [("2B", ""), ("23", ""), ("2B", "23 00 01")] {
+        let bytes = with_properties(0x30, &format!("00 01 {topic}"), alias, "");
+        assert!(!publish(&hex(&bytes)).has_valid_topic());
+        tolerated(&bytes, 0x82, Violation::WildcardInTopic, 2);
+    }
+    assert!(publish(&hex(&publish_with(""))).has_valid_topic());
+    assert!(publish(&hex("30 06 00 00 03 23 00 01")).has_valid_topic());
+}
+
+#[test]
+fn edge_case_49_an_empty_topic_needs_an_alias() {
+    refused("30 03 00 00 00", 0x82, Violation::TopicMissing, 2);
+    refused(
+        "32 07 00 00 00 01 02 0B 01",
+        0x82,
+        Violation::TopicMissing,
+        2,
+    );
+    refused("30 05 00 00 02 01 01", 0x82, Violation::TopicMissing, 2);
+    refused(
+        "30 06 00 00 03 23 00 00",
+        0x94,
+        Violation::TopicAliasInvalid,
+        6,
+    );
+    assert_eq!(TopicAlias::new(0), None);
+}
+
+#[test]
+fn edge_case_50_filters_that_are_none() {
+    for filter in ["61 23", "61 2F 23 2F 62", "61 2B", ""] {
+        let len = hex(filter).len();
+        let body = format!("00 {len:02X} {filter}");
+        let subscribe = with_properties(0x82, "00 01", "", &format!("{body} 00"));
+        refused(&subscribe, 0x82, Violation::TopicFilterInvalid, 5);
+        let unsubscribe = with_properties(0xA2, "00 01", "", &body);
+        refused(&unsubscribe, 0x82, Violation::TopicFilterInvalid, 5);
+    }
+    refused("82 03 00 01 00", 0x82, Violation::NoTopicFilter, 5);
+    refused("A2 03 00 01 00", 0x82, Violation::NoTopicFilter, 5);
+    // The second of two.
+    refused(
+        "82 0B 00 01 00 00 01 61 00 00 01 61 40",
+        0x81,
+        Violation::SubscriptionOptionsReserved,
+        12,
+    );
+}
+
+#[test]
+fn edge_case_58_a_shared_subscription_is_told_with_its_full_name() {
+    let filters = [TopicFilter::new("$share/g/a").unwrap()];
+    let unsubscribe = mqtt5_proto::packet::Unsubscribe::new(id(1), &filters).unwrap();
+    let bytes = written(&unsubscribe);
+    assert!(bytes.ends_with(b"\0\x0A$share/g/a"));
+}
+
+#[test]
+fn edge_case_59_no_local_and_shared_subscriptions_exclude_each_other() {
+    let bytes = hex("82 10 00 01 00 00 0A 24 73 68 61 72 65 2F 67 2F 61 04");
+    let error = refusal(&bytes);
+    assert_eq!(
+        (error.violation, error.offset),
+        (Violation::NoLocalOnShared, 17)
+    );
+    assert_eq!(error.reason_code(), 0x82);
+
+    let mut subscription = Subscription::new(TopicFilter::new("$share/g/a").unwrap());
+    assert_eq!(subscription.set_no_local(true), Err(NoLocalOnShared));
+    // Nor by way of another filter.
+    let shared = core::mem::replace(&mut subscription.filter, TopicFilter::new("a").unwrap());
+    subscription.set_no_local(true).unwrap();
+    assert!(subscription.no_local());
+    subscription.filter = shared;
+    assert!(!subscription.no_local());
+    let bytes = written(&Subscribe::new(id(1), &[subscription]).unwrap());
+    Packet::parse_strict(&bytes).unwrap();
+}
+
+#[test]
+fn edge_case_60_what_is_too_long_is_refused_and_never_cut() {
+    let longest = "a".repeat(65_535);
+    let message = ApplicationMessage::new(Topic::new(&longest).unwrap(), "");
+    let bytes = written(&message.to_publish(Delivery::AtMostOnce));
+    assert_eq!(bytes.len(), 1 + 3 + 2 + 65_535 + 1);
+    assert_eq!(publish(&bytes).topic(), longest);
+
+    let too_long = "a".repeat(65_536);
+    let error = DataTypeError::TooLong;
+    assert_eq!(Utf8String::new(&too_long), Err(error));
+    assert_eq!(Utf8String::try_from(too_long.clone()), Err(error));
+    assert_eq!(BinaryData::new(too_long.clone()), Err(error));
+    assert!(Topic::new(&too_long).is_err() && TopicFilter::new(&too_long).is_err());
+    // Bytes count, not characters.
+    assert_eq!(Utf8String::new(&"\u{e9}".repeat(32_768)), Err(error));
+}
+
+// --- I. Tolerance, as far as single packets go ------------------------------
+
+#[test]
+fn edge_cases_181_and_182_untabled_failures_keep_their_code() {
+    let bytes = hex("40 03 00 0A 92");
+    let Packet::Puback(view) = Packet::parse(&bytes).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (view.reason_code().raw(), view.reason_code().tabled()),
+        (0x92, None)
+    );
+    assert!(view.reason_code().is_error());
+    let bytes = hex("70 03 00 0A FF");
+    let pubcomp = |bytes| -> PubcompView<'_> {
+        match Packet::parse(bytes) {
+            Ok(Packet::Pubcomp(view)) => view,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(pubcomp(&bytes).reason_code().raw(), 0xFF);
+    assert_eq!(written(&pubcomp(&bytes)), bytes);
+    // A SUBACK or UNSUBACK without any code fails its request and not the connection.
+    tolerated("90 03 00 0A 00", 0x81, Violation::Truncated, 5);
+    tolerated("B0 03 00 0A 00", 0x81, Violation::Truncated, 5);
+}
+
+#[test]
+fn edge_case_183_connack_and_disconnect_take_any_code() {
+    for code in 0..=0xFF_u8 {
+        let bytes = packet(0x20, &[0, code, 0]);
+        let view = connack(&bytes);
+        assert_eq!(view.reason_code().raw(), code);
+        let tabled = ConnackReasonCode::ALL
+            .iter()
+            .any(|known| known.raw() == code);
+        assert_eq!(view.reason_code().tabled().is_some(), tabled);
+        assert_eq!(Packet::parse_strict(&bytes).is_ok(), tabled);
+
+        let bytes = packet(0xE0, &[code]);
+        let Packet::Disconnect(view) = Packet::parse(&bytes).unwrap() else {
+            panic!()
+        };
+        assert_eq!(view.reason_code().raw(), code);
+        let tabled = DisconnectReasonCode::ALL
+            .iter()
+            .any(|known| known.raw() == code);
+        assert_eq!(Packet::parse_strict(&bytes).is_ok(), tabled);
+    }
+    tolerated("20 02 00 87", 0x81, Violation::Truncated, 4);
+    tolerated("20 02 00 01", 0x82, Violation::ReasonCode(1), 3);
+}
+
+#[test]
+fn edge_case_185_an_odd_payload_format_indicator_reads_as_absent() {
+    for value in 2..=0xFF_u8 {
+        let bytes = publish_with(&format!("01 {value:02X}"));
+        let bytes_read = hex(&bytes);
+        let view = publish(&bytes_read);
+        assert_eq!(view.properties().payload_format_indicator(), None);
+        assert_eq!(
+            view.properties().to_message_properties(),
+            Default::default()
+        );
+        tolerated(&bytes, 0x82, Violation::PropertyValue(0x01), 7);
+    }
+}
+
+#[test]
+fn edge_case_186_an_odd_response_topic_reads_as_absent() {
+    for topic in ["00 00", "00 01 2B", "00 03 61 2F 23"] {
+        let bytes = publish_with(&format!("02 00 00 00 01 08 {topic}"));
+        let bytes_read = hex(&bytes);
+        let view = publish(&bytes_read);
+        assert_eq!(view.properties().response_topic(), None);
+        assert_eq!(view.properties().message_expiry_interval(), Some(1));
+        tolerated(&bytes, 0x82, Violation::PropertyValue(0x08), 12);
+    }
+}
+
+#[test]
+fn edge_case_189_a_payload_that_is_not_text_is_not_looked_at() {
+    Packet::parse_strict(&hex("30 07 00 01 74 02 01 01 FF")).unwrap();
+}
+
+// --- Reason codes -----------------------------------------------------------
+
+#[test]
+fn the_sets_of_reason_codes() {
+    fn raw<T: Copy>(all: &[T], raw: fn(T) -> u8) -> Vec<u8> {
+        all.iter().map(|&code| raw(code)).collect()
+    }
+    let connack = "00 80 81 82 83 84 85 86 87 88 89 8A 8C 90 95 97 99 9A 9B 9C 9D 9F";
+    assert_eq!(
+        raw(ConnackReasonCode::ALL, ConnackReasonCode::raw),
+        hex(connack)
+    );
+    let publish = "00 10 80 83 87 90 91 97 99";
+    assert_eq!(
+        raw(PublishReasonCode::ALL, PublishReasonCode::raw),
+        hex(publish)
+    );
+    assert_eq!(
+        raw(ReleaseReasonCode::ALL, ReleaseReasonCode::raw),
+        hex("00 92")
+    );
+    let suback = "00 01 02 80 83 87 8F 91 97 9E A1 A2";
+    assert_eq!(
+        raw(SubackReasonCode::ALL, SubackReasonCode::raw),
+        hex(suback)
+    );
+    let unsuback = "00 11 80 83 87 8F 91";
+    assert_eq!(
+        raw(UnsubackReasonCode::ALL, UnsubackReasonCode::raw),
+        hex(unsuback)
+    );
+    let may_send = |role| -> Vec<u8> {
+        DisconnectReasonCode::ALL
+            .iter()
+            .filter(|code| code.may_send(role))
+            .map(|code| code.raw())
+            .collect()
+    };
+    let client = "00 04 80 81 82 83 90 93 94 95 96 97 98 99";
+    assert_eq!(may_send(Role::Client), hex(client));
+    let server =
+        "00 80 81 82 83 87 89 8B 8D 8E 8F 90 93 94 95 96 97 98 99 9A 9B 9C 9D 9E 9F A0 A1 A2";
+    assert_eq!(may_send(Role::Server), hex(server));
+}
+
+#[test]
+fn every_reason_code_of_the_acknowledgements_is_written_and_read() {
+    let id = id(0x1234);
+    for &code in PublishReasonCode::ALL {
+        for bytes in [
+            written(&Puback::new(id, code)),
+            written(&Pubrec::new(id, code)),
+        ] {
+            assert_eq!(bytes.get(4).copied().unwrap_or(0), code.raw());
+            Packet::parse_strict(&bytes).unwrap();
+        }
+    }
+    for &code in ReleaseReasonCode::ALL {
+        for bytes in [
+            written(&Pubrel::new(id, code)),
+            written(&Pubcomp::new(id, code)),
+        ] {
+            assert_eq!(bytes.get(4).copied().unwrap_or(0), code.raw());
+            Packet::parse_strict(&bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn errors_tell_what_where_and_in_which_packet() {
+    let error = refusal(&hex("20 06 00 00 03 21 00 00"));
+    assert_eq!(
+        error.to_string(),
+        "property 0x21 has a value that is not allowed (in CONNACK, at byte 6)"
+    );
+    let error = refusal(&hex("00 00"));
+    assert_eq!(
+        error.to_string(),
+        "packet type 0 is reserved (in an unknown packet, at byte 0)"
+    );
+}
