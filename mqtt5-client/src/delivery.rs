@@ -1,0 +1,214 @@
+//! From a received message to its streams, and back to one acknowledgement (section 4.6).
+
+use mqtt5_proto::packet::{AckProperties, PublishReasonCode};
+use mqtt5_proto::session::{AckError, AckToken, Message, Phase};
+
+use crate::shared::Core;
+use crate::streams::{MessageQueue, Put, StreamKey, StreamOptions, WhenFull};
+
+/// A message that several streams own. It is acknowledged when all have, by the worst reason.
+#[derive(Debug)]
+pub(crate) struct SharedExchange {
+    owners: usize,
+    worst: PublishReasonCode,
+    /// What the owner with the worst reason has to say about it.
+    properties: Option<AckProperties>,
+}
+
+impl Core {
+    pub(crate) fn add_stream(&mut self, options: StreamOptions) -> StreamKey {
+        let key = self.next_number();
+        self.streams.insert(key, MessageQueue::new(options));
+        if options.when_full == WhenFull::PauseReading {
+            self.pausing.push(key);
+        }
+        key
+    }
+
+    /// Whether reading may rest: nobody waits for an answer.
+    fn may_pause(&self) -> bool {
+        self.session.phase() == Phase::Connected
+            && self.closing.is_none()
+            && self.session.pending_operations() == 0
+    }
+
+    /// Whether reading is to rest because a stream is full.
+    pub(crate) fn wants_pause(&self) -> bool {
+        !self.pausing.is_empty()
+            && self.may_pause()
+            && self.pausing.iter().any(|key| {
+                self.streams
+                    .get(key)
+                    .is_some_and(MessageQueue::asks_to_pause)
+            })
+    }
+
+    /// A message came in.
+    pub(crate) fn route(&mut self, message: Message) {
+        self.statistics.messages_received += 1;
+        self.observed_messages.push(&message, &mut self.wakeups);
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.clear();
+        self.routes.targets(&message, &mut targets);
+        match targets.as_slice() {
+            [] => self.leave_unclaimed(message),
+            [only] => self.put(*only, message),
+            several => {
+                if let Some(token) = message.token() {
+                    let worst = PublishReasonCode::Success;
+                    let exchange = SharedExchange {
+                        owners: several.len(),
+                        worst,
+                        properties: None,
+                    };
+                    self.exchanges.insert(token, exchange);
+                }
+                for target in several {
+                    self.put(*target, message.clone());
+                }
+            }
+        }
+        self.targets = targets;
+    }
+
+    fn put(&mut self, key: StreamKey, message: Message) {
+        let may_pause = self.may_pause();
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return self.leave_unclaimed(message);
+        };
+        if stream.put(message, may_pause, &mut self.wakeups) == Put::Dropped {
+            self.statistics.qos0_dropped += 1;
+        }
+    }
+
+    /// A message that no stream claims, or whose stream has gone.
+    fn leave_unclaimed(&mut self, message: Message) {
+        if let Some(token) = message.token()
+            && self.exchanges.contains_key(&token)
+        {
+            // Others have it.
+            let _ = self.settle(token, PublishReasonCode::Success, None);
+            return;
+        }
+        let unclaimed = self.unclaimed;
+        let wanted = self
+            .streams
+            .get(&unclaimed)
+            .is_some_and(|stream| stream.consumers > 0);
+        if wanted || (self.durable && message.token().is_some()) {
+            return self.put(unclaimed, message);
+        }
+        self.statistics.unclaimed_discarded += 1;
+        if let Some(token) = message.token() {
+            let _ = self.settle(token, PublishReasonCode::Success, None);
+        }
+    }
+
+    /// A new stream takes over what is held for want of one.
+    pub(crate) fn claim_held(&mut self, key: StreamKey) {
+        let routes = &self.routes;
+        let Some(unclaimed) = self.streams.get_mut(&self.unclaimed) else {
+            return;
+        };
+        if unclaimed.len() == 0 {
+            return;
+        }
+        let claimed = unclaimed.extract(|message| routes.stream_matches(key, message.topic()));
+        for message in claimed {
+            self.put(key, message);
+        }
+    }
+
+    /// One owner of a message is done with it.
+    pub(crate) fn settle(
+        &mut self,
+        token: AckToken,
+        reason: PublishReasonCode,
+        properties: Option<AckProperties>,
+    ) -> Result<(), AckError> {
+        let (mut reason, mut properties) = (reason, properties);
+        if let Some(exchange) = self.exchanges.get_mut(&token) {
+            if reason.raw() > exchange.worst.raw() {
+                exchange.worst = reason;
+                exchange.properties = properties;
+            }
+            exchange.owners -= 1;
+            if exchange.owners > 0 {
+                return Ok(());
+            }
+            reason = exchange.worst;
+            properties = exchange.properties.take();
+            self.exchanges.remove(&token);
+        }
+        match properties {
+            Some(properties) => self.session.acknowledge_with(token, reason, properties),
+            None => self.session.acknowledge(token, reason),
+        }
+    }
+
+    /// The messages that `consumer` was given are done with, because it asks for the next. Whether
+    /// there were any.
+    pub(crate) fn finish_taken(&mut self, key: StreamKey, consumer: u64) -> bool {
+        let mut any = false;
+        while let Some(token) = self
+            .streams
+            .get_mut(&key)
+            .and_then(|stream| stream.finish(consumer))
+        {
+            any = true;
+            // Late after a lost session, which is harmless.
+            let _ = self.settle(token, PublishReasonCode::Success, None);
+        }
+        any
+    }
+
+    /// A message is in the way of others for too long.
+    pub(crate) fn refuse_stalled(&mut self, first: AckToken) {
+        self.exchanges.remove(&first);
+        if self
+            .session
+            .acknowledge(first, PublishReasonCode::QuotaExceeded)
+            .is_ok()
+        {
+            self.statistics.stalled_refused += 1;
+        }
+    }
+
+    /// A handle of a stream has gone. With the last one goes the stream.
+    pub(crate) fn remove_consumer(&mut self, key: StreamKey, consumer: u64) {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return;
+        };
+        stream.stop_waiting(consumer, &mut self.wakeups);
+        stream.give_back(consumer, &mut self.wakeups);
+        stream.consumers -= 1;
+        if stream.consumers > 0 {
+            return;
+        }
+        if key != self.unclaimed {
+            self.remove_stream(key);
+        } else if !self.durable {
+            let held = stream.drain();
+            for message in held {
+                self.leave_unclaimed(message);
+            }
+        }
+        if self.paused {
+            self.wake_driver();
+        }
+    }
+
+    fn remove_stream(&mut self, key: StreamKey) {
+        let Some(mut stream) = self.streams.remove(&key) else {
+            return;
+        };
+        self.pausing.retain(|pausing| *pausing != key);
+        if self.is_closed() {
+            return;
+        }
+        self.leave_routes(key, &stream.routes);
+        for message in stream.drain() {
+            self.leave_unclaimed(message);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What follows from the session's events.
+
+use std::sync::Arc;
+
+use mqtt5_proto::Instant;
+use mqtt5_proto::session::{Connected, ConnectionEnd, Event, OperationId, PublishVerdict};
+
+use crate::errors::{CloseReason, ReauthenticateError};
+use crate::options::StallPolicy;
+use crate::shared::{AuthStep, Core};
+use crate::state::{ConnectionInfo, ConnectionState};
+use crate::streams::StreamEnd;
+use crate::taps::{Notice, UnobservedVerdict};
+
+impl Core {
+    /// Handles all events; whether there were any.
+    pub(crate) fn drain_events(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.session.poll_event() {
+            any = true;
+            self.handle_event(event);
+        }
+        any
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        match event {
+            Event::Message(message) => self.route(message),
+            Event::Published { operation, verdict } => self.handle_published(operation, verdict),
+            Event::Connected(connected) => self.handle_connected(*connected),
+            Event::Disconnected(end) => self.handle_disconnected(end),
+            Event::Subscribed { operation, verdict } => self.handle_subscribed(operation, verdict),
+            Event::Unsubscribed { operation, verdict } => {
+                self.handle_unsubscribed(operation, &verdict);
+            }
+            Event::Challenge(challenge) => {
+                self.auth_steps.push_back(AuthStep::Challenge(challenge));
+            }
+            Event::Reauthenticated(last) => {
+                self.auth_steps.push_back(AuthStep::Succeeded(last.data));
+                self.finish_reauthentication(Ok(()));
+            }
+            Event::AcksStalled {
+                qos,
+                first,
+                waiting,
+            } => {
+                self.notices.push(
+                    &Notice::AcksStalled {
+                        qos,
+                        first,
+                        waiting,
+                    },
+                    &mut self.wakeups,
+                );
+                if self.stall_policy == StallPolicy::Refuse {
+                    self.refuse_stalled(first);
+                }
+            }
+            Event::Warning(warning) => {
+                self.notices
+                    .push(&Notice::Warning(warning), &mut self.wakeups);
+            }
+            // The enum may grow by what needs no answer.
+            _ => {}
+        }
+    }
+
+    fn handle_published(&mut self, operation: OperationId, verdict: PublishVerdict) {
+        match verdict {
+            PublishVerdict::Sent | PublishVerdict::Acknowledged(_) => {
+                self.statistics.publishes_succeeded += 1;
+            }
+            _ => self.statistics.publishes_failed += 1,
+        }
+        let unobserved = match self.publishes.remove(&operation.get()) {
+            Some(slot) => self.completions.resolve(slot, verdict, &mut self.wakeups),
+            None => Some(verdict),
+        };
+        if let Some(verdict) = unobserved {
+            self.tell_unobserved(&UnobservedVerdict { operation, verdict });
+        }
+        self.room.wake_first(&mut self.wakeups);
+    }
+
+    /// A verdict that nobody waits for.
+    pub(crate) fn tell_unobserved(&mut self, unobserved: &UnobservedVerdict) {
+        self.statistics.verdicts_unobserved += 1;
+        self.observed_verdicts.push(unobserved, &mut self.wakeups);
+    }
+
+    fn handle_connected(&mut self, connected: Connected) {
+        let Connected {
+            session_present,
+            session_lost,
+            properties,
+        } = connected;
+        self.statistics.connections += 1;
+        let again = self.statistics.connections > 1;
+        let lost = session_lost || (again && !session_present);
+        if lost {
+            self.statistics.sessions_lost += 1;
+            self.exchanges.clear();
+            self.notices.push(&Notice::SessionLost, &mut self.wakeups);
+            self.restore_routes();
+        }
+        if self.has_authenticator {
+            let data = properties.authentication_data.clone();
+            self.auth_steps.push_back(AuthStep::Succeeded(data));
+        }
+        let Some(limits) = self.session.limits() else {
+            return;
+        };
+        let info = ConnectionInfo {
+            number: self.statistics.connections,
+            session_present,
+            session_lost: lost,
+            sessions_lost: self.statistics.sessions_lost,
+            client_id: self.session.client_id().clone(),
+            limits: limits.clone(),
+            properties,
+        };
+        self.state.set(
+            ConnectionState::Connected(Arc::new(info)),
+            &mut self.wakeups,
+        );
+    }
+
+    fn handle_disconnected(&mut self, end: Box<ConnectionEnd>) {
+        self.connection_end = Some(end);
+        self.auth_steps.clear();
+        self.finish_reauthentication(Err(ReauthenticateError::Disconnected));
+    }
+
+    pub(crate) fn finish_reauthentication(&mut self, result: Result<(), ReauthenticateError>) {
+        if let Some(slot) = self.reauthentication.take() {
+            // Whoever dropped the future does not want to know.
+            let _ = self
+                .reauthenticated
+                .resolve(slot, result, &mut self.wakeups);
+        }
+    }
+
+    /// The transport is gone: what was made for it is too.
+    pub(crate) fn handle_transport_gone(&mut self, now: Instant) {
+        self.session.handle_closed(now);
+        self.output.clear();
+        self.outstanding = 0;
+        self.transport_closing = false;
+        self.last_words = false;
+        self.paused = false;
+        self.drain_events();
+    }
+
+    /// The end. Everything that waits is answered.
+    pub(crate) fn close(&mut self, reason: &CloseReason, now: Instant) {
+        self.closed = Some(reason.clone());
+        self.session.abandon(now);
+        self.drain_events();
+        self.send_retries();
+        for (_, slot) in std::mem::take(&mut self.publishes) {
+            let verdict = PublishVerdict::Unknown { message: None };
+            let _ = self.completions.resolve(slot, verdict, &mut self.wakeups);
+        }
+        for stream in self.streams.values_mut() {
+            stream.finish_stream(StreamEnd::Closed(reason.clone()), &mut self.wakeups);
+        }
+        self.finish_reauthentication(Err(ReauthenticateError::Closed(reason.clone())));
+        self.room.wake_all(&mut self.wakeups);
+        self.observed_messages.close(&mut self.wakeups);
+        self.observed_verdicts.close(&mut self.wakeups);
+        self.notices.close(&mut self.wakeups);
+        self.state
+            .set(ConnectionState::Closed(reason.clone()), &mut self.wakeups);
+        self.output.clear();
+    }
+}

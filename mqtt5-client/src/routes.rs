@@ -1,0 +1,196 @@
+//! Which streams a message goes to (sections 3.3.4 and 4.7).
+//!
+//! By Subscription Identifier where the server knows them, confirmed by a match of the filter; by
+//! the filters alone for a message without an identifier, or with one that is not known or does not
+//! fit.
+
+use std::collections::HashMap;
+
+use mqtt5_proto::TopicFilter;
+use mqtt5_proto::packet::{Subscription, SubscriptionIdentifier, UserProperty};
+use mqtt5_proto::session::Message;
+
+use crate::numbers::NumberMap;
+use crate::streams::StreamKey;
+
+/// Names a route.
+pub(crate) type RouteKey = u64;
+
+/// One filter that is, or is to be, subscribed to.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// As it was last asked for.
+    pub(crate) subscription: Subscription,
+    pub(crate) identifier: Option<SubscriptionIdentifier>,
+    pub(crate) user_properties: Vec<UserProperty>,
+    pub(crate) streams: Vec<StreamKey>,
+    /// Whether the server has said yes.
+    pub(crate) granted: bool,
+    /// It is being unsubscribed.
+    pub(crate) leaving: bool,
+    /// SUBSCRIBEs without an answer.
+    pub(crate) pending: usize,
+}
+
+/// All routes.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    routes: NumberMap<RouteKey, Route>,
+    by_filter: HashMap<TopicFilter, RouteKey>,
+    by_identifier: NumberMap<u32, Vec<RouteKey>>,
+    last_identifier: u32,
+}
+
+impl Routes {
+    pub(crate) fn get(&self, key: RouteKey) -> Option<&Route> {
+        self.routes.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: RouteKey) -> Option<&mut Route> {
+        self.routes.get_mut(&key)
+    }
+
+    pub(crate) fn find(&self, filter: &TopicFilter) -> Option<RouteKey> {
+        self.by_filter.get(filter).copied()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<RouteKey> {
+        let mut keys: Vec<_> = self.routes.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// An identifier that no route has; `None` if all 268,435,455 are taken.
+    pub(crate) fn new_identifier(&mut self) -> Option<SubscriptionIdentifier> {
+        for _ in 0..=self.by_identifier.len() {
+            let next = SubscriptionIdentifier::new(self.last_identifier + 1);
+            let identifier = next.or(SubscriptionIdentifier::new(1))?;
+            self.last_identifier = identifier.get();
+            if !self.by_identifier.contains_key(&identifier.get()) {
+                return Some(identifier);
+            }
+        }
+        None
+    }
+
+    /// Adds a route, or takes over what is asked of the one that is there.
+    pub(crate) fn add(
+        &mut self,
+        new_key: RouteKey,
+        subscription: Subscription,
+        identifier: Option<SubscriptionIdentifier>,
+        user_properties: &[UserProperty],
+    ) -> RouteKey {
+        let key = *self
+            .by_filter
+            .entry(subscription.filter.clone())
+            .or_insert(new_key);
+        let route = self.routes.entry(key).or_insert_with(|| Route {
+            subscription: subscription.clone(),
+            identifier: None,
+            user_properties: Vec::new(),
+            streams: Vec::new(),
+            granted: false,
+            leaving: false,
+            pending: 0,
+        });
+        route.subscription = subscription;
+        route.user_properties = user_properties.to_vec();
+        self.set_identifier(key, identifier);
+        key
+    }
+
+    /// The route goes by another identifier from now on, or by none.
+    pub(crate) fn set_identifier(
+        &mut self,
+        key: RouteKey,
+        identifier: Option<SubscriptionIdentifier>,
+    ) {
+        let Some(route) = self.routes.get_mut(&key) else {
+            return;
+        };
+        let old = std::mem::replace(&mut route.identifier, identifier);
+        if old == identifier {
+            return;
+        }
+        self.forget_identifier(key, old);
+        if let Some(identifier) = identifier {
+            self.by_identifier
+                .entry(identifier.get())
+                .or_default()
+                .push(key);
+        }
+    }
+
+    fn forget_identifier(&mut self, key: RouteKey, identifier: Option<SubscriptionIdentifier>) {
+        let Some(identifier) = identifier else { return };
+        if let Some(routes) = self.by_identifier.get_mut(&identifier.get()) {
+            routes.retain(|route| *route != key);
+            if routes.is_empty() {
+                self.by_identifier.remove(&identifier.get());
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: RouteKey) -> Option<Route> {
+        let route = self.routes.remove(&key)?;
+        self.by_filter.remove(&route.subscription.filter);
+        self.forget_identifier(key, route.identifier);
+        Some(route)
+    }
+
+    /// Whether some stream is to have messages of this topic.
+    pub(crate) fn stream_matches(&self, stream: StreamKey, topic: &str) -> bool {
+        self.routes.values().any(|route| {
+            route.streams.contains(&stream) && route.subscription.filter.matches(topic)
+        })
+    }
+
+    /// Puts the streams that `message` goes to into `targets`, each once.
+    pub(crate) fn targets(&self, message: &Message, targets: &mut Vec<StreamKey>) {
+        let topic = message.topic();
+        let mut sure = false;
+        let mut unsure = false;
+        for identifier in message.properties().subscription_identifiers() {
+            if self.targets_of(identifier, topic, targets) {
+                sure = true;
+            } else {
+                unsure = true;
+            }
+        }
+        if unsure || !sure {
+            for route in self.routes.values() {
+                if route.subscription.filter.matches(topic) {
+                    add_streams(route, targets);
+                }
+            }
+        }
+    }
+
+    fn targets_of(
+        &self,
+        identifier: SubscriptionIdentifier,
+        topic: &str,
+        targets: &mut Vec<StreamKey>,
+    ) -> bool {
+        let Some(routes) = self.by_identifier.get(&identifier.get()) else {
+            return false;
+        };
+        let mut matched = false;
+        for route in routes.iter().filter_map(|key| self.routes.get(key)) {
+            if route.subscription.filter.matches(topic) {
+                matched = true;
+                add_streams(route, targets);
+            }
+        }
+        matched
+    }
+}
+
+fn add_streams(route: &Route, targets: &mut Vec<StreamKey>) {
+    for stream in &route.streams {
+        if !targets.contains(stream) {
+            targets.push(*stream);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The queues of message streams.
+
+use std::collections::VecDeque;
+
+use mqtt5_proto::packet::{Received, SubackReasonCode};
+use mqtt5_proto::session::{AckToken, Message};
+use mqtt5_proto::{QoS, TopicFilter};
+
+use crate::errors::CloseReason;
+use crate::numbers::NumberMap;
+use crate::routes::RouteKey;
+use crate::wake::{Waiting, Wakeups};
+
+/// Names a stream.
+pub(crate) type StreamKey = u64;
+
+/// What happens to a message of QoS 0 when the queue of its stream is full. Messages of QoS 1 and 2
+/// are never dropped: their number is bounded by the Receive Maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The new message is dropped, and counted.
+    #[default]
+    DropNewest,
+    /// The oldest message of QoS 0 in the queue is dropped, and counted.
+    DropOldest,
+    /// Nothing is read from the server until there is room: other streams wait too. What was read
+    /// by then still comes into the queue, up to 256 messages. Only while no operation of this
+    /// client waits for an answer; otherwise the new message is dropped.
+    PauseReading,
+}
+
+/// How a stream queues and acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamOptions {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) when_full: WhenFull,
+    pub(crate) manual: bool,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        let when_full = WhenFull::default();
+        Self {
+            messages: 1024,
+            bytes: 16 << 20,
+            when_full,
+            manual: false,
+        }
+    }
+}
+
+/// Why a stream has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// It was unsubscribed.
+    Unsubscribed,
+    /// The server refused the subscription: at once, or when it was to be made again after the
+    /// server had lost the session.
+    Refused(Received<SubackReasonCode>),
+    /// The subscription could not be made, or not again, for another reason.
+    NotPossible,
+    /// The client is closed.
+    Closed(CloseReason),
+}
+
+/// What became of one filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The filter.
+    pub filter: TopicFilter,
+    /// The QoS that the server granted, at most the one that was asked for; or its reason not to;
+    /// `None` before the server has answered.
+    pub result: Option<Result<QoS, Received<SubackReasonCode>>>,
+}
+
+/// A message that was handed to a consumer and is not acknowledged.
+#[derive(Debug)]
+struct Taken {
+    consumer: u64,
+    token: AckToken,
+    message: Message,
+}
+
+/// What became of a message that was put into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Queued,
+    /// That one, or an older one.
+    Dropped,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct MessageQueue {
+    options: StreamOptions,
+    queue: VecDeque<Message>,
+    qos0_messages: usize,
+    qos0_bytes: usize,
+    taken: VecDeque<Taken>,
+    waiting: Waiting,
+    /// How many handles there are.
+    pub(crate) consumers: usize,
+    pub(crate) end: Option<StreamEnd>,
+    pub(crate) routes: Vec<RouteKey>,
+    pub(crate) grants: Vec<Grant>,
+}
+
+impl MessageQueue {
+    pub(crate) fn new(options: StreamOptions) -> Self {
+        Self {
+            options,
+            queue: VecDeque::new(),
+            qos0_messages: 0,
+            qos0_bytes: 0,
+            taken: VecDeque::new(),
+            waiting: Waiting::default(),
+            consumers: 0,
+            end: None,
+            routes: Vec::new(),
+            grants: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn is_manual(&self) -> bool {
+        self.options.manual
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    const fn is_full(&self) -> bool {
+        self.qos0_messages >= self.options.messages || self.qos0_bytes >= self.options.bytes
+    }
+
+    /// Whether nothing should be read on behalf of this stream.
+    pub(crate) fn asks_to_pause(&self) -> bool {
+        self.options.when_full == WhenFull::PauseReading && self.consumers > 0 && self.is_full()
+    }
+
+    /// Queues a message, and wakes who waits. `may_pause`: whether reading can be paused now.
+    pub(crate) fn put(&mut self, message: Message, may_pause: bool, wakeups: &mut Wakeups) -> Put {
+        let mut put = Put::Queued;
+        if message.token().is_none() {
+            let pauses = may_pause && self.options.when_full == WhenFull::PauseReading;
+            if self.is_full() && !pauses {
+                put = Put::Dropped;
+                if self.options.when_full != WhenFull::DropOldest || !self.drop_oldest() {
+                    return put;
+                }
+            }
+            self.qos0_messages += 1;
+            self.qos0_bytes += message.packet_size();
+        }
+        self.queue.push_back(message);
+        wakeups.wake_all(&mut self.waiting);
+        put
+    }
+
+    /// Drops one message of QoS 0. Those of QoS 1 and 2 before it are few.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(index) = self
+            .queue
+            .iter()
+            .position(|queued| queued.token().is_none())
+        else {
+            return false;
+        };
+        if let Some(dropped) = self.queue.remove(index) {
+            self.forget_qos0(&dropped);
+        }
+        true
+    }
+
+    fn forget_qos0(&mut self, message: &Message) {
+        if message.token().is_none() {
+            self.qos0_messages -= 1;
+            self.qos0_bytes -= message.packet_size();
+        }
+    }
+
+    /// The next message for `consumer`, which has to acknowledge it.
+    pub(crate) fn take(&mut self, consumer: u64) -> Option<Message> {
+        let message = self.queue.pop_front()?;
+        self.forget_qos0(&message);
+        if let Some(token) = message.token() {
+            self.taken.push_back(Taken {
+                consumer,
+                token,
+                message: message.clone(),
+            });
+        }
+        Some(message)
+    }
+
+    /// The tokens of what `consumer` has taken, no longer held.
+    pub(crate) fn finish(&mut self, consumer: u64) -> Option<AckToken> {
+        let index = self
+            .taken
+            .iter()
+            .position(|taken| taken.consumer == consumer)?;
+        self.taken.remove(index).map(|taken| taken.token)
+    }
+
+    /// Whether a message with this token was taken and not acknowledged; it no longer counts as
+    /// taken then.
+    pub(crate) fn finish_token(&mut self, token: AckToken) -> bool {
+        let index = self.taken.iter().position(|taken| taken.token == token);
+        index.and_then(|index| self.taken.remove(index)).is_some()
+    }
+
+    /// What `consumer` has taken goes back to the front, in order.
+    pub(crate) fn give_back(&mut self, consumer: u64, wakeups: &mut Wakeups) {
+        for index in (0..self.taken.len()).rev() {
+            if self
+                .taken
+                .get(index)
+                .is_some_and(|taken| taken.consumer == consumer)
+                && let Some(taken) = self.taken.remove(index)
+            {
+                self.queue.push_front(taken.message);
+            }
+        }
+        wakeups.wake_all(&mut self.waiting);
+    }
+
+    /// Takes out everything that waits.
+    pub(crate) fn drain(&mut self) -> VecDeque<Message> {
+        self.qos0_messages = 0;
+        self.qos0_bytes = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Takes out the messages of some topics.
+    pub(crate) fn extract(&mut self, wanted: impl Fn(&Message) -> bool) -> Vec<Message> {
+        let (out, kept): (Vec<_>, Vec<_>) = self.drain().into_iter().partition(wanted);
+        for message in kept {
+            if message.token().is_none() {
+                self.qos0_messages += 1;
+                self.qos0_bytes += message.packet_size();
+            }
+            self.queue.push_back(message);
+        }
+        out
+    }
+
+    pub(crate) fn wait(
+        &mut self,
+        consumer: u64,
+        cx: &std::task::Context<'_>,
+        wakeups: &mut Wakeups,
+    ) {
+        self.waiting.store(consumer, cx, wakeups);
+    }
+
+    pub(crate) fn stop_waiting(&mut self, consumer: u64, wakeups: &mut Wakeups) {
+        self.waiting.remove(consumer, wakeups);
+    }
+
+    /// No more messages come; those that wait can still be taken.
+    pub(crate) fn finish_stream(&mut self, end: StreamEnd, wakeups: &mut Wakeups) {
+        if self.end.is_none() {
+            self.end = Some(end);
+        }
+        wakeups.wake_all(&mut self.waiting);
+    }
+}
+
+/// All streams.
+pub(crate) type Streams = NumberMap<StreamKey, MessageQueue>;
