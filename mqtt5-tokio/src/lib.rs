@@ -1,0 +1,64 @@
+//! MQTT 5 client for Tokio.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use mqtt5_tokio::QoS;
+//!
+//! let client = mqtt5_tokio::connect("mqtt://localhost:1883").await?;
+//! let mut socks = client.subscribe("socks/+/status").await?;
+//! client.publish("socks/right/status", "missing").qos(QoS::ExactlyOnce).await?;
+//! while let Some(message) = socks.next().await {
+//!     println!("{} {:?}", message.topic(), message.payload());
+//! }
+//! client.disconnect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`] is a handle: cheap to clone, usable from many tasks. It and its streams outlive
+//!   reconnects, which happen by themselves ([`ReconnectPolicy`]).
+//! - [`Client::publish`] waits for the server's verdict, or only for room in the queue
+//!   ([`Publish::enqueue`]), or for nothing ([`Publish::try_enqueue`]).
+//! - [`Client::subscribe`] gives a stream of [`Messages`]. A message of QoS 1 or 2 is acknowledged
+//!   when the next one is asked for.
+//! - [`builder`] sets everything else, such as a session that outlives the process:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! let client = mqtt5_tokio::builder("mqtt://localhost")?
+//!     .durable("socks-drawer", Duration::from_secs(3600))
+//!     .keep_alive(Duration::from_secs(30))
+//!     .start()?;
+//! // Declared before there is a connection: what the server has queued finds its stream.
+//! let socks = client.subscribe("socks/#").declare()?;
+//! client.connected().await?;
+//! # drop(socks);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The runtime must have its I/O and time drivers enabled.
+
+mod builder;
+mod connect;
+mod timer;
+mod transport;
+mod url;
+
+pub use builder::{Builder, ConnectError, builder, connect};
+pub use connect::TcpConnect;
+pub use timer::{TokioClock, TokioTimer};
+pub use transport::IoTransport;
+pub use url::{Server, UrlError};
+
+pub use mqtt5_client::{
+    Authenticator, Client, ClientOptions, CloseReason, Completion, ConnectionInfo, ConnectionState,
+    Culprit, DisconnectBuilder, DisconnectError, Driver, Enqueue, Failure, Grant, LoopGuard,
+    Message, Messages, NextMessage, NoAnswer, Notice, Observed, Observer, OptionsError, Permit,
+    Publish, PublishError, PublishFuture, Published, QoS, ReauthenticateError, ReconnectPolicy,
+    Reserve, StallPolicy, StateChanges, Statistics, StreamEnd, Subscribe, SubscribeError, Topic,
+    TopicFilter, UnobservedVerdict, UnsubscribeError, WhenFull,
+};
+pub use mqtt5_client::{bytes, proto};
