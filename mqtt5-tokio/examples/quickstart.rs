@@ -121,13 +121,21 @@ async fn next(messages: &mut Messages) -> Result<Message, Box<dyn Error>> {
 }
 
 fn print(message: &Message) {
+    let (topic, qos) = (message.topic(), message.qos());
     println!(
-        "received  {} at {:?}: {:?} {:?}",
-        message.topic(),
-        message.qos(),
-        String::from_utf8_lossy(message.payload()),
-        message.properties(),
+        "received  {topic} at {qos:?}: {:?}",
+        String::from_utf8_lossy(message.payload())
     );
+    let properties = message.properties();
+    if let Some(content_type) = properties.content_type() {
+        println!("          content type {content_type}");
+    }
+    if let Some(seconds) = properties.message_expiry_interval() {
+        println!("          expires in {seconds} s");
+    }
+    for (name, value) in properties.user_properties() {
+        println!("          user property {name} = {value}");
+    }
 }
 
 fn describe(verdict: &Published) -> String {

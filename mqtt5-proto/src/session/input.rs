@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::BytesMut;
 
 use super::exchange::ToSender;
-use super::in_flight::Request;
+use super::in_flight::{PendingRequest, Request};
 use super::inbound::{Answer, Reception};
 use super::lifecycle::request_event;
 use super::outbound::Acked;
@@ -371,57 +371,49 @@ impl Session {
     }
 
     fn handle_suback(&mut self, suback: &SubackView<'_>) {
-        if !self.may_explain(PacketType::Suback, suback.properties()) {
+        let (id, properties) = (suback.packet_id(), suback.properties());
+        let Some(pending) = self.take_request(PacketType::Suback, id, properties) else {
             return;
-        }
-        let Some(pending) = self.outbound.table.remove_request(suback.packet_id()) else {
-            return self.warn(Warning::UnknownRequest(suback.packet_id()));
         };
-        let fits = matches!(pending.request, Request::Subscribe(_))
-            && suback.reason_codes().len() == pending.request.filters();
-        let verdict = if fits {
-            let properties = owned(suback.properties());
-            RequestVerdict::Answered {
-                reason_codes: suback.reason_codes().collect(),
-                properties,
-            }
-        } else {
-            RequestVerdict::MalformedAnswer
+        let verdict = match &pending.request {
+            Request::Subscribe(_) => answered(&pending, suback.reason_codes(), properties),
+            Request::Unsubscribe(_) => RequestVerdict::MalformedAnswer,
         };
-        self.outbound.settle(None);
-        self.events.push_back(request_event(
-            pending.operation,
-            &pending.request,
-            verdict,
-            RequestVerdict::MalformedAnswer,
-        ));
+        let other = RequestVerdict::MalformedAnswer;
+        let event = request_event(pending.operation, &pending.request, verdict, other);
+        self.events.push_back(event);
     }
 
     fn handle_unsuback(&mut self, unsuback: &UnsubackView<'_>) {
-        if !self.may_explain(PacketType::Unsuback, unsuback.properties()) {
+        let (id, properties) = (unsuback.packet_id(), unsuback.properties());
+        let Some(pending) = self.take_request(PacketType::Unsuback, id, properties) else {
             return;
+        };
+        let verdict = match &pending.request {
+            Request::Unsubscribe(_) => answered(&pending, unsuback.reason_codes(), properties),
+            Request::Subscribe(_) => RequestVerdict::MalformedAnswer,
+        };
+        let other = RequestVerdict::MalformedAnswer;
+        let event = request_event(pending.operation, &pending.request, other, verdict);
+        self.events.push_back(event);
+    }
+
+    /// The request that an answer is for, whatever the answer says.
+    fn take_request(
+        &mut self,
+        packet: PacketType,
+        packet_id: PacketId,
+        properties: AckPropertiesView<'_>,
+    ) -> Option<PendingRequest> {
+        if !self.may_explain(packet, properties) {
+            return None;
         }
-        let Some(pending) = self.outbound.table.remove_request(unsuback.packet_id()) else {
-            return self.warn(Warning::UnknownRequest(unsuback.packet_id()));
-        };
-        let fits = matches!(pending.request, Request::Unsubscribe(_))
-            && unsuback.reason_codes().len() == pending.request.filters();
-        let verdict = if fits {
-            let properties = owned(unsuback.properties());
-            RequestVerdict::Answered {
-                reason_codes: unsuback.reason_codes().collect(),
-                properties,
-            }
-        } else {
-            RequestVerdict::MalformedAnswer
-        };
-        self.outbound.settle(None);
-        self.events.push_back(request_event(
-            pending.operation,
-            &pending.request,
-            RequestVerdict::MalformedAnswer,
-            verdict,
-        ));
+        let pending = self.outbound.table.remove_request(packet_id);
+        match pending {
+            Some(_) => self.outbound.settle(None),
+            None => self.warn(Warning::UnknownRequest(packet_id)),
+        }
+        pending
     }
 
     fn handle_disconnect(&mut self, disconnect: &DisconnectView<'_>) {
@@ -442,6 +434,21 @@ impl Session {
         );
         // Nothing is to be sent any more.
         connection.control.clear();
+    }
+}
+
+/// The verdict of an answer of the right kind: there must be one code for each filter.
+fn answered<R>(
+    pending: &PendingRequest,
+    reason_codes: impl ExactSizeIterator<Item = Received<R>>,
+    properties: AckPropertiesView<'_>,
+) -> RequestVerdict<R> {
+    if reason_codes.len() != pending.request.filters() {
+        return RequestVerdict::MalformedAnswer;
+    }
+    RequestVerdict::Answered {
+        reason_codes: reason_codes.collect(),
+        properties: owned(properties),
     }
 }
 
