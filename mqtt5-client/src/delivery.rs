@@ -4,7 +4,7 @@ use mqtt5_proto::packet::{AckProperties, PublishReasonCode};
 use mqtt5_proto::session::{AckError, AckToken, Message, Phase};
 
 use crate::shared::Core;
-use crate::streams::{MessageQueue, Put, StreamKey, StreamOptions, WhenFull};
+use crate::streams::{MessageQueue, StreamKey, StreamOptions, WhenFull};
 
 /// A message that several streams own. It is acknowledged when all have, by the worst reason.
 #[derive(Debug)]
@@ -18,7 +18,13 @@ pub(crate) struct SharedExchange {
 impl Core {
     pub(crate) fn add_stream(&mut self, options: StreamOptions) -> StreamKey {
         let key = self.next_number();
-        self.streams.insert(key, MessageQueue::new(options));
+        // Twice: a server that counts by the letter may exceed it after a resumption. And what is
+        // tolerated beyond it, of which each message takes 256 bytes at least.
+        let config = self.session.config();
+        let maximum = usize::from(config.receive_maximum.get());
+        let most_held = (2 * maximum).saturating_add(config.receive_excess / 256);
+        let stream = MessageQueue::new(options, most_held);
+        self.streams.insert(key, stream);
         if options.when_full == WhenFull::PauseReading {
             self.pausing.push(key);
         }
@@ -76,8 +82,10 @@ impl Core {
         let Some(stream) = self.streams.get_mut(&key) else {
             return self.leave_unclaimed(message);
         };
-        if stream.put(message, may_pause, &mut self.wakeups) == Put::Dropped {
-            self.statistics.qos0_dropped += 1;
+        self.statistics.qos0_dropped += stream.put(message, may_pause, &mut self.wakeups);
+        while let Some(token) = self.streams.get_mut(&key).and_then(MessageQueue::give_up) {
+            self.statistics.stale_dropped += 1;
+            let _ = self.settle(token, PublishReasonCode::QuotaExceeded, None);
         }
     }
 
@@ -165,6 +173,9 @@ impl Core {
     /// A message is in the way of others for too long.
     pub(crate) fn refuse_stalled(&mut self, first: AckToken) {
         self.exchanges.remove(&first);
+        for stream in self.streams.values_mut() {
+            stream.forget(first);
+        }
         if self
             .session
             .acknowledge(first, PublishReasonCode::QuotaExceeded)

@@ -173,5 +173,7 @@ impl Core {
         self.state
             .set(ConnectionState::Closed(reason.clone()), &mut self.wakeups);
         self.output.clear();
+        // It may hold the task of the driver, and that holds us.
+        self.wakeups.discard(self.driver.waker.take());
     }
 }

@@ -20,8 +20,8 @@ pub enum StallPolicy {
     /// and 2 when the Receive Maximum is used up.
     #[default]
     Hold,
-    /// It is refused with 0x97 (quota exceeded), so that the others can go on. The consumer still
-    /// has it.
+    /// It is refused with 0x97 (quota exceeded), so that the others can go on. A consumer that was
+    /// given it still has it; one that was not does not get it.
     Refuse,
 }
 
@@ -56,7 +56,10 @@ pub struct ClientOptions {
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
-            session: SessionConfig::default(),
+            session: SessionConfig {
+                receive_excess: 16 << 20,
+                ..SessionConfig::default()
+            },
             durable: false,
             reconnect: ReconnectPolicy::default(),
             retry_first_connect: false,
@@ -259,6 +262,15 @@ impl ClientOptions {
         self
     }
 
+    /// How many bytes of messages of QoS 1 and 2 the server may have in flight to us beyond the
+    /// Receive Maximum before that ends the connection; each counts 256 at least. Default: 16 MiB,
+    /// because Mosquitto 2.0, for one, exceeds it whenever it has a backlog, and a strict client
+    /// would never get through that. A [`Notice`](crate::Notice) tells of it. 0 is strict.
+    pub const fn receive_excess(mut self, bytes: usize) -> Self {
+        self.session.receive_excess = bytes;
+        self
+    }
+
     /// Maximum Packet Size (section 3.1.2.11.4) that the server may send, in bytes, at least 1.
     /// Default: 16 MiB.
     pub fn maximum_packet_size(mut self, bytes: u32) -> Self {
@@ -272,9 +284,13 @@ impl ClientOptions {
     }
 
     /// Bounds the memory that unacknowledged messages of QoS 1 and 2 can take: lowers Maximum
-    /// Packet Size and Receive Maximum, as far as needed, so that their product is not above
-    /// `bytes`. Call it after them. Default: their product, 4 GiB.
+    /// Packet Size, Receive Maximum and [`receive_excess`](Self::receive_excess), as far as needed,
+    /// so that the product of the first two, and the third, are not above half of `bytes` each.
+    /// Call it after them. Default: what they add up to, 4 GiB.
     pub fn inbound_budget(mut self, bytes: u32) -> Self {
+        let bytes = bytes / 2;
+        let excess = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.session.receive_excess = self.session.receive_excess.min(excess);
         let size = self.session.maximum_packet_size.get().min(bytes);
         let Some(maximum) = MaximumPacketSize::new(size) else {
             self.fail(OptionsError::OutOfRange {

@@ -81,7 +81,7 @@ impl Future for Reserve {
                 return Poll::Ready(Ok(()));
             }
             let number = *number.get_or_insert_with(|| core.next_number());
-            core.room.wait(number, cx, &mut core.wakeups);
+            core.room.wait(number, false, cx, &mut core.wakeups);
             Poll::Pending
         });
         outcome.map(|granted| {

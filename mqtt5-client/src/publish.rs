@@ -370,7 +370,8 @@ impl Waiting {
                 message
             };
             let number = *number.get_or_insert_with(|| core.next_number());
-            core.room.wait(number, cx, &mut core.wakeups);
+            core.room
+                .wait(number, permit.is_some(), cx, &mut core.wakeups);
             Err(Some(refused))
         });
         match outcome {

@@ -13,6 +13,10 @@ use mqtt5_proto::session::Message;
 use crate::numbers::NumberMap;
 use crate::streams::StreamKey;
 
+/// How many identifiers of earlier requests a route remembers. Messages with a forgotten one are
+/// routed by the filters.
+const MAX_OLDER: usize = 4;
+
 /// Names a route.
 pub(crate) type RouteKey = u64;
 
@@ -22,6 +26,8 @@ pub(crate) struct Route {
     /// As it was last asked for.
     pub(crate) subscription: Subscription,
     pub(crate) identifier: Option<SubscriptionIdentifier>,
+    /// Those before it, which the server may use until it has granted the subscription by it.
+    older: Vec<SubscriptionIdentifier>,
     pub(crate) user_properties: Vec<UserProperty>,
     pub(crate) streams: Vec<StreamKey>,
     /// Whether the server has said yes.
@@ -88,6 +94,7 @@ impl Routes {
         let route = self.routes.entry(key).or_insert_with(|| Route {
             subscription: subscription.clone(),
             identifier: None,
+            older: Vec::new(),
             user_properties: Vec::new(),
             streams: Vec::new(),
             granted: false,
@@ -100,7 +107,8 @@ impl Routes {
         key
     }
 
-    /// The route goes by another identifier from now on, or by none.
+    /// The route goes by another identifier from now on, or by none; by the one before too, until
+    /// that is [forgotten](Self::forget_older).
     pub(crate) fn set_identifier(
         &mut self,
         key: RouteKey,
@@ -113,17 +121,37 @@ impl Routes {
         if old == identifier {
             return;
         }
-        self.forget_identifier(key, old);
+        route.older.extend(old);
+        route.older.retain(|older| Some(*older) != identifier);
+        let too_many = route.older.len() > MAX_OLDER;
+        let forgotten = too_many.then(|| route.older.remove(0));
+        self.forget_identifiers(key, forgotten);
         if let Some(identifier) = identifier {
-            self.by_identifier
-                .entry(identifier.get())
-                .or_default()
-                .push(key);
+            let routes = self.by_identifier.entry(identifier.get()).or_default();
+            if !routes.contains(&key) {
+                routes.push(key);
+            }
         }
     }
 
-    fn forget_identifier(&mut self, key: RouteKey, identifier: Option<SubscriptionIdentifier>) {
-        let Some(identifier) = identifier else { return };
+    /// The server has granted the subscription by its present identifier.
+    pub(crate) fn forget_older(&mut self, key: RouteKey) {
+        let route = self.routes.get_mut(&key);
+        let older = route.map(|route| std::mem::take(&mut route.older));
+        self.forget_identifiers(key, older.unwrap_or_default());
+    }
+
+    fn forget_identifiers(
+        &mut self,
+        key: RouteKey,
+        identifiers: impl IntoIterator<Item = SubscriptionIdentifier>,
+    ) {
+        for identifier in identifiers {
+            self.forget_identifier(key, identifier);
+        }
+    }
+
+    fn forget_identifier(&mut self, key: RouteKey, identifier: SubscriptionIdentifier) {
         if let Some(routes) = self.by_identifier.get_mut(&identifier.get()) {
             routes.retain(|route| *route != key);
             if routes.is_empty() {
@@ -135,7 +163,8 @@ impl Routes {
     pub(crate) fn remove(&mut self, key: RouteKey) -> Option<Route> {
         let route = self.routes.remove(&key)?;
         self.by_filter.remove(&route.subscription.filter);
-        self.forget_identifier(key, route.identifier);
+        let identifiers = route.identifier.iter().chain(&route.older);
+        self.forget_identifiers(key, identifiers.copied());
         Some(route)
     }
 

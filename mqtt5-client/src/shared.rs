@@ -52,6 +52,8 @@ pub(crate) struct Closing {
     pub(crate) drain_until: Instant,
     /// The session was told.
     pub(crate) asked: bool,
+    /// The session has made a DISCONNECT of it.
+    pub(crate) accepted: bool,
     /// The DISCONNECT has reached the transport.
     pub(crate) sent: bool,
 }
@@ -256,6 +258,7 @@ impl Core {
                 disconnect,
                 drain_until,
                 asked: false,
+                accepted: false,
                 sent: false,
             });
             self.room.wake_all(&mut self.wakeups);

@@ -16,6 +16,10 @@ pub struct Statistics {
     /// Messages refused on behalf of a stalled stream
     /// ([`StallPolicy::Refuse`](crate::StallPolicy)).
     pub stalled_refused: u64,
+    /// Messages of QoS 1 and 2 given up, once per stream, because their stream held twice the
+    /// Receive Maximum: their sessions were lost, or the server has ended their exchanges, before a
+    /// consumer was done with them. One that the server still waits for is refused.
+    pub stale_dropped: u64,
     /// Operations accepted.
     pub publishes_accepted: u64,
     /// Messages of QoS 0 that the transport took, and messages of QoS 1 and 2 that the server took.

@@ -84,18 +84,14 @@ struct Taken {
     message: Message,
 }
 
-/// What became of a message that was put into a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
-    Queued,
-    /// That one, or an older one.
-    Dropped,
-}
-
 /// One stream.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
     options: StreamOptions,
+    /// How many messages of QoS 1 and 2 are held, taken ones included. The server cannot have more
+    /// in flight, but exchanges can end that the consumer has not finished: with their session, or
+    /// because the server says so.
+    most_held: usize,
     queue: VecDeque<Message>,
     qos0_messages: usize,
     qos0_bytes: usize,
@@ -109,9 +105,10 @@ pub(crate) struct MessageQueue {
 }
 
 impl MessageQueue {
-    pub(crate) fn new(options: StreamOptions) -> Self {
+    pub(crate) fn new(options: StreamOptions, most_held: usize) -> Self {
         Self {
             options,
+            most_held,
             queue: VecDeque::new(),
             qos0_messages: 0,
             qos0_bytes: 0,
@@ -142,14 +139,15 @@ impl MessageQueue {
     }
 
     /// Queues a message, and wakes who waits. `may_pause`: whether reading can be paused now.
-    pub(crate) fn put(&mut self, message: Message, may_pause: bool, wakeups: &mut Wakeups) -> Put {
-        let mut put = Put::Queued;
+    /// Returns how many messages of QoS 0 were dropped for it, or instead of it.
+    pub(crate) fn put(&mut self, message: Message, may_pause: bool, wakeups: &mut Wakeups) -> u64 {
+        let mut dropped = 0;
         if message.token().is_none() {
             let pauses = may_pause && self.options.when_full == WhenFull::PauseReading;
-            if self.is_full() && !pauses {
-                put = Put::Dropped;
+            while self.is_full() && !pauses {
+                dropped += 1;
                 if self.options.when_full != WhenFull::DropOldest || !self.drop_oldest() {
-                    return put;
+                    return dropped;
                 }
             }
             self.qos0_messages += 1;
@@ -157,7 +155,31 @@ impl MessageQueue {
         }
         self.queue.push_back(message);
         wakeups.wake_all(&mut self.waiting);
-        put
+        dropped
+    }
+
+    /// Gives up the oldest message of QoS 1 or 2, if more are held than should be.
+    pub(crate) fn give_up(&mut self) -> Option<AckToken> {
+        let held = self.queue.len() - self.qos0_messages + self.taken.len();
+        if held <= self.most_held {
+            return None;
+        }
+        if let Some(taken) = self.taken.pop_front() {
+            return Some(taken.token);
+        }
+        let index = self.queue.iter().position(|held| held.token().is_some())?;
+        self.queue.remove(index)?.token()
+    }
+
+    /// A message is no longer to be acknowledged. If it still waits, it is not handed out any more.
+    pub(crate) fn forget(&mut self, token: AckToken) {
+        if self.finish_token(token) {
+            return;
+        }
+        let mut queued = self.queue.iter();
+        if let Some(index) = queued.position(|held| held.token() == Some(token)) {
+            self.queue.remove(index);
+        }
     }
 
     /// Drops one message of QoS 0. Those of QoS 1 and 2 before it are few.

@@ -488,3 +488,53 @@ fn pings_keep_the_connection_and_their_want_ends_it() {
     assert!(!client.state().is_connected());
     assert!(sim.dials() > 1);
 }
+
+#[test]
+fn a_disconnect_that_did_not_fit_is_sent_without_properties() {
+    let small = [0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 4];
+    let (client, mut sim) = Sim::connected_by(options(), &small);
+    let mut ending = pin!(client.disconnect().into_future());
+    assert!(poll(ending.as_mut()).is_pending());
+    assert_eq!(sim.packets(), [[0xE0, 0]]);
+    sim.close();
+    assert!(matches!(poll(ending), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn another_goodbye_is_not_taken_for_the_one_that_was_asked_for() {
+    let (client, mut sim) = Sim::connected(options());
+    sim.set_window(Some(0));
+    sim.send(&[0xF0, 0xFF, 0xFF, 0xFF, 0xFF]);
+    let mut ending = pin!(client.disconnect().into_future());
+    assert!(poll(ending.as_mut()).is_pending());
+    sim.settle();
+    sim.set_window(None);
+    sim.close();
+    let ended = poll(ending);
+    assert!(
+        matches!(ended, Poll::Ready(Err(DisconnectError::NotSent))),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_lay_unread_is_not_too_late() {
+    let (client, mut sim) = Sim::connected(options().keep_alive(Duration::from_secs(10)));
+    sim.advance(Duration::from_secs(8));
+    assert_eq!(sim.packets(), [[0xC0, 0]]);
+    sim.suspend(Duration::from_secs(60));
+    sim.send(&[0xD0, 0]);
+    assert!(client.state().is_connected());
+}
+
+#[test]
+fn the_servers_last_words_are_read_though_writing_fails() {
+    let (client, mut sim) = Sim::connected(options());
+    sim.set_window(Some(0));
+    let _sent = client.publish("a", "x").try_enqueue().unwrap();
+    sim.settle();
+    sim.wire().lock().unwrap().broken_pipe = true;
+    sim.send(&[0xE0, 1, 0x8E]);
+    let state = client.state();
+    assert!(matches!(state, ConnectionState::Closed(_)), "{state:?}");
+}

@@ -321,3 +321,30 @@ fn large_payloads_and_small_packets_keep_their_order() {
     }
     assert_eq!(client.statistics().publishes_succeeded, 30);
 }
+
+#[test]
+fn a_permit_that_waits_for_bytes_does_not_wait_behind_those_without() {
+    let (client, mut sim) = Sim::connected(options().outbound_messages(2).outbound_bytes(100));
+    let large = "x".repeat(90);
+    let message = || client.publish("a", large.clone()).qos(QoS::AtLeastOnce);
+    let first = message().try_enqueue().unwrap();
+    let permit = now(client.reserve()).unwrap();
+    let mut line = pin!(message().enqueue());
+    assert!(poll(line.as_mut()).is_pending());
+    let mut second = pin!(permit.publish("a", large.clone()).enqueue());
+    let flag = Flag::new();
+    let waker = Waker::from(flag.clone());
+    assert!(
+        second
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    assert_eq!(sim.packets().len(), 1);
+    // The verdict is not taken: there is room in bytes, but no message more than the permit's.
+    sim.send(&puback(1));
+    assert!(poll(line.as_mut()).is_pending());
+    assert!(flag.take());
+    assert!(poll(second.as_mut()).is_ready());
+    now(first).unwrap();
+}

@@ -14,22 +14,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use mqtt5_client::proto::packet::PublishReasonCode;
-use mqtt5_client::{
-    Client, Message, Messages, Notice, QoS, StallPolicy, StreamEnd, Subscribe, WhenFull,
-};
+use mqtt5_client::{Client, Message, Messages, Notice, QoS, StallPolicy, StreamEnd, WhenFull};
 use support::*;
-
-/// Subscribes, and has the server grant QoS 2 under these numbers.
-fn granted(sim: &mut Sim, subscribe: Subscribe, id: u8) -> Messages {
-    let mut subscribing = pin!(subscribe.into_future());
-    assert!(poll(subscribing.as_mut()).is_pending());
-    assert_eq!(sim.packets().len(), 1);
-    sim.send(&suback(id, 2));
-    let Poll::Ready(Ok(messages)) = poll(subscribing) else {
-        panic!("not granted")
-    };
-    messages
-}
 
 fn next(messages: &mut Messages) -> Message {
     now(messages.next()).expect("ended")
@@ -331,4 +317,119 @@ fn thousands_of_subscriptions_are_told_apart() {
     }
     let clients: Client = streams[0].client();
     assert!(clients.state().is_connected());
+}
+
+#[test]
+fn a_refused_message_leaves_the_queue_in_which_it_waited() {
+    let policy = StallPolicy::Refuse;
+    let (client, mut sim) = Sim::connected(options().receive_maximum(4).stall_policy(policy));
+    let stuck = granted(&mut sim, client.subscribe("stuck"), 1);
+    let mut done = granted(&mut sim, client.subscribe("done"), 1);
+    for round in 0..20u64 {
+        sim.send(&publish(1, 1, "stuck", &[1], "x"));
+        sim.send(&publish(1, 2, "done", &[2], "x"));
+        now(done.next()).unwrap();
+        assert!(waits(done.next()));
+        assert_eq!(sim.packets(), [vec![0x40, 3, 0, 1, 0x97], puback(2)]);
+        assert_eq!(client.statistics().stalled_refused, round + 1);
+        assert_eq!(stuck.waiting(), 0);
+    }
+}
+
+#[test]
+fn a_server_that_releases_early_cannot_fill_a_queue() {
+    let (client, mut sim) = Sim::connected(options().receive_maximum(4).receive_excess(0));
+    let messages = granted(&mut sim, client.subscribe("a"), 1);
+    for _ in 0..100 {
+        sim.send(&publish(2, 1, "a", &[1], "x"));
+        sim.send(&[0x62, 2, 0, 1]);
+    }
+    assert!(client.state().is_connected());
+    assert!(messages.waiting() <= 8, "{}", messages.waiting());
+}
+
+#[test]
+fn a_server_that_loses_its_session_cannot_fill_a_queue() {
+    let (client, mut sim) = Sim::connected(options().receive_maximum(4).receive_excess(0));
+    let mut messages = granted(&mut sim, client.subscribe("a").manual_acknowledge(), 1);
+    for round in 0..10u8 {
+        for id in 1..=4 {
+            sim.send(&publish(1, id, "a", &[1], &format!("{round}{id}")));
+        }
+        sim.reset();
+        sim.reconnect(CONNACK);
+        sim.packets();
+        sim.send(&suback(1, 2));
+    }
+    assert!(messages.waiting() <= 8, "{}", messages.waiting());
+    for id in 1..=4 {
+        sim.send(&publish(1, id, "a", &[1], "last"));
+    }
+    let mut last = 0;
+    while messages.waiting() > 0 {
+        let message = now(messages.next()).unwrap();
+        let done = messages.acknowledge(&message).is_ok();
+        assert_eq!(done, message.payload() == b"last");
+        last += u32::from(done);
+    }
+    assert_eq!(last, 4);
+    assert_eq!(sim.packets().len(), 4);
+}
+
+#[test]
+fn dropping_the_oldest_keeps_to_the_bound_in_bytes() {
+    let (client, mut sim) = Sim::connected(options());
+    let subscribe = client.subscribe("a").when_full(WhenFull::DropOldest);
+    let messages = granted(&mut sim, subscribe.buffer_bytes(100), 1);
+    for _ in 0..9 {
+        sim.send(&publish(0, 0, "a", &[1], "x"));
+    }
+    for _ in 0..9 {
+        sim.send(&publish(0, 0, "a", &[1], &"x".repeat(95)));
+    }
+    assert_eq!(messages.waiting(), 1);
+    assert_eq!(client.statistics().qos0_dropped, 17);
+}
+
+#[test]
+fn what_was_read_is_not_lost_when_reading_rests() {
+    let (client, mut sim) = Sim::connected(options());
+    let subscribe = client.subscribe("a").when_full(WhenFull::PauseReading);
+    let mut messages = granted(&mut sim, subscribe.buffer(1), 1);
+    sim.send(&publish(0, 0, "a", &[1], "1"));
+    sim.send(&publish(0, 0, "a", &[1], "2"));
+    sim.wire().lock().unwrap().server_closed = true;
+    for _ in 0..3 {
+        let _ = client.publish("b", "x").try_enqueue();
+        sim.settle();
+    }
+    assert_eq!(now(messages.next()).unwrap().payload(), b"1");
+    sim.settle();
+    assert_eq!(messages.waiting(), 1);
+    assert_eq!(now(messages.next()).unwrap().payload(), b"2");
+    sim.settle();
+    assert!(!client.state().is_connected());
+}
+
+#[test]
+fn a_publish_wakes_a_driver_that_rests_at_the_end_of_its_input() {
+    let (client, mut sim) = Sim::connected(options());
+    let subscribe = client.subscribe("a").when_full(WhenFull::PauseReading);
+    let messages = granted(&mut sim, subscribe.buffer(1), 1);
+    sim.set_window(Some(0));
+    let sent = client.publish("b", "x").try_enqueue().unwrap();
+    sim.settle();
+    sim.send(&[&publish(0, 0, "a", &[1], "1")[..], &[0x30, 9]].concat());
+    {
+        let wire = sim.wire();
+        let mut wire = wire.lock().unwrap();
+        wire.server_closed = true;
+    }
+    sim.set_window(None);
+    now(sent).unwrap();
+    assert_eq!(messages.waiting(), 1);
+    let message = client.publish("b", "x").qos(QoS::AtLeastOnce);
+    let _sent = message.try_enqueue().unwrap();
+    sim.settle();
+    assert!(!client.state().is_connected());
 }

@@ -281,3 +281,105 @@ fn a_subscribe_ends_with_the_driver() {
         Err(SubscribeError::Closed(_))
     ));
 }
+
+#[test]
+fn every_clone_that_unsubscribes_waits_for_the_server() {
+    let (client, mut sim) = Sim::connected(options());
+    let first = granted(&mut sim, client.subscribe("a"), 1);
+    let second = first.clone();
+    let mut first = pin!(first.unsubscribe());
+    assert!(poll(first.as_mut()).is_pending());
+    let mut second = pin!(second.unsubscribe());
+    assert!(poll(second.as_mut()).is_pending());
+    for id in 1..=u8::try_from(sim.packets().len()).unwrap() {
+        sim.send(&unsuback(id, 0x87));
+    }
+    assert!(matches!(poll(first), Poll::Ready(Err(_))));
+    assert!(matches!(poll(second), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn a_dropped_subscribe_whose_answer_was_cut_off_is_undone() {
+    let (client, mut sim) = Sim::connected(options());
+    let mut dropped = Box::pin(client.subscribe("a").into_future());
+    assert!(poll(dropped.as_mut()).is_pending());
+    assert_eq!(sim.packets().len(), 1);
+    drop(dropped);
+    sim.reset();
+    sim.reconnect(CONNACK_RESUMED);
+    assert_eq!(sim.packets(), [unsubscribe(1, "a")]);
+}
+
+#[test]
+fn a_refusal_after_a_lost_session_ends_the_older_stream_too() {
+    let (client, mut sim) = Sim::connected(options());
+    let older = granted(&mut sim, client.subscribe("a"), 1);
+    let mut newer = pin!(client.subscribe("a").into_future());
+    assert!(poll(newer.as_mut()).is_pending());
+    sim.packets();
+    sim.reset();
+    sim.reconnect(CONNACK);
+    assert_eq!(sim.packets().len(), 1);
+    sim.send(&suback(1, 0x87));
+    assert!(matches!(poll(newer), Poll::Ready(Err(_))));
+    assert!(matches!(older.end_reason(), Some(StreamEnd::Refused(_))));
+}
+
+#[test]
+fn a_request_that_is_made_again_has_one_identifier_for_all_its_filters() {
+    let (client, mut sim) = Sim::connected(options());
+    let many = client.subscribe_many(["a/+", "a/b"]).declare().unwrap();
+    let other = client.subscribe("a/+").declare().unwrap();
+    assert_eq!(sim.packets().len(), 2);
+    sim.send(&suback(2, 2));
+    sim.reset();
+    sim.reconnect(CONNACK_RESUMED);
+    let packets = sim.packets();
+    assert_eq!(packets.len(), 1);
+    let identifier = packets[0][6];
+    sim.send(&[0x90, 5, 0, 1, 0, 2, 2]);
+    sim.send(&publish(0, 0, "a/b", &[identifier], "x"));
+    assert_eq!((many.waiting(), other.waiting()), (1, 1));
+}
+
+#[test]
+fn an_identifier_holds_until_the_server_has_agreed_to_the_next() {
+    let (client, mut sim) = Sim::connected(options());
+    let older = granted(&mut sim, client.subscribe("a/+"), 1);
+    let many = client.subscribe_many(["a/+", "a/b"]).declare().unwrap();
+    assert_eq!(sim.packets().len(), 1);
+    sim.send(&[0x90, 5, 0, 1, 0, 2, 2]);
+    let newer = client.subscribe("a/+").declare().unwrap();
+    assert_eq!(sim.packets().len(), 1);
+    // Both filters have it at the server still, also if it refuses the next.
+    sim.send(&publish(0, 0, "a/b", &[2], "x"));
+    assert_eq!((older.waiting(), many.waiting()), (1, 1));
+    sim.send(&suback(1, 0x87));
+    sim.send(&publish(0, 0, "a/b", &[2], "x"));
+    assert_eq!((older.waiting(), many.waiting()), (2, 2));
+    drop(newer);
+    // One that was agreed to takes its place: each copy goes to its own.
+    let newer = client.subscribe("a/+").declare().unwrap();
+    sim.send(&suback(1, 2));
+    sim.send(&publish(0, 0, "a/b", &[2], "x"));
+    sim.send(&publish(0, 0, "a/b", &[4], "x"));
+    assert_eq!(
+        (older.waiting(), many.waiting(), newer.waiting()),
+        (3, 4, 1)
+    );
+}
+
+#[test]
+fn a_subscribe_that_no_longer_fits_is_undone_where_it_may_have_been_done() {
+    let (client, mut sim) = Sim::connected(options());
+    let mut subscribing = pin!(client.subscribe("a/#").into_future());
+    assert!(poll(subscribing.as_mut()).is_pending());
+    assert_eq!(sim.packets().len(), 1);
+    sim.reset();
+    sim.reconnect(&[0x20, 5, 1, 0, 2, 0x28, 0]);
+    assert!(matches!(
+        poll(subscribing),
+        Poll::Ready(Err(SubscribeError::NotAccepted(_)))
+    ));
+    assert_eq!(sim.packets(), [unsubscribe(1, "a/#")]);
+}

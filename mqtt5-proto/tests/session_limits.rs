@@ -13,7 +13,7 @@ use mqtt5_proto::packet::{
 };
 use mqtt5_proto::session::{
     EndReason, Phase, PublishVerdict, RequestVerdict, Rule, SessionConfig, SubscribeRequest,
-    UnsubscribeRequest,
+    UnsubscribeRequest, Warning,
 };
 use mqtt5_proto::{QoS, TopicFilter};
 use session_support::*;
@@ -149,6 +149,36 @@ fn edge_case_132_more_messages_than_our_receive_maximum_end_the_connection() {
     peer.given("30 05 00 01 74 00 63");
     peer.expect_message("c");
     peer.expect_violation("32 07 00 01 74 00 03 00 64", 0x93);
+}
+
+#[test]
+fn messages_beyond_our_receive_maximum_are_tolerated_up_to_the_configured_bytes() {
+    let config = SessionConfig {
+        receive_maximum: maximum(1),
+        // Each counts 256 bytes at least: room for two.
+        receive_excess: 600,
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    peer.given("32 07 00 01 74 00 01 00 61");
+    let first = peer.expect_token("a");
+    peer.given("32 07 00 01 74 00 02 00 62");
+    // Told once.
+    assert_eq!(peer.expect_warning(), Warning::ReceiveMaximumExceeded);
+    let second = peer.expect_token("b");
+    peer.given("32 07 00 01 74 00 03 00 63");
+    let third = peer.expect_token("c");
+    // The excess is free again with the messages that made it.
+    for token in [first, second, third] {
+        peer.acknowledge(token);
+    }
+    peer.expect("40 02 00 01 | 40 02 00 02 | 40 02 00 03");
+    for (id, text) in [(4, "d"), (5, "e"), (6, "f")] {
+        let payload = format!("{:02X}", text.as_bytes()[0]);
+        peer.given(&format!("32 07 00 01 74 00 {id:02X} 00 {payload}"));
+        peer.expect_token(text);
+    }
+    peer.expect_violation("32 07 00 01 74 00 07 00 67", 0x93);
 }
 
 #[test]

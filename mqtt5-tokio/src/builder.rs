@@ -125,6 +125,7 @@ impl Builder {
         ping_timeout(timeout: Duration);
         will(will: Will);
         receive_maximum(messages: u16);
+        receive_excess(bytes: usize);
         maximum_packet_size(bytes: u32);
         inbound_budget(bytes: u32);
         topic_alias_maximum(aliases: u16);

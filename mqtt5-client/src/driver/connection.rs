@@ -34,6 +34,8 @@ pub(super) struct Connection<T> {
     pub(super) paused: bool,
     /// The peer has shut down writing.
     pub(super) ended: bool,
+    /// What went wrong with writing. What the peer said before is read first.
+    broken: Option<io::Error>,
     /// What went wrong.
     pub(super) error: Option<io::Error>,
     /// When the transport is closed whatever is left to do.
@@ -54,6 +56,7 @@ impl<T: Transport> Connection<T> {
             blocked: false,
             paused: false,
             ended: false,
+            broken: None,
             error: None,
             close_by: None,
             unauthenticated: false,
@@ -71,7 +74,7 @@ impl<T: Transport> Connection<T> {
     pub(super) fn write(&mut self, output: &mut Output, cx: &mut Context<'_>) -> usize {
         let mut total = 0;
         for _ in 0..WRITES {
-            if output.is_empty() || self.error.is_some() {
+            if output.is_empty() || self.broken.is_some() {
                 break;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -82,28 +85,37 @@ impl<T: Transport> Connection<T> {
                 several => self.transport.poll_write_vectored(cx, several),
             };
             match polled {
-                Poll::Ready(Ok(0)) => self.error = Some(ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     output.advance(count);
                     total += count;
                     self.needs_flush = true;
                 }
-                Poll::Ready(Err(error)) => self.error = Some(error),
+                Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => break,
             }
         }
-        if output.is_empty() && self.needs_flush && self.error.is_none() {
+        if output.is_empty() && self.needs_flush && self.broken.is_none() {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.needs_flush = false,
-                Poll::Ready(Err(error)) => self.error = Some(error),
+                Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => {}
             }
         }
         total
     }
 
-    /// Reads once, if reading is wanted; returns how many bytes came.
+    /// Reads once, if reading is wanted; returns how many bytes came. If none did, writing that
+    /// failed counts.
     pub(super) fn read(&mut self, input: &mut BytesMut, cx: &mut Context<'_>) -> usize {
+        let count = self.read_once(input, cx);
+        if count == 0 && self.error.is_none() {
+            self.error = self.broken.take();
+        }
+        count
+    }
+
+    fn read_once(&mut self, input: &mut BytesMut, cx: &mut Context<'_>) -> usize {
         if self.blocked || self.paused || self.ended || self.error.is_some() {
             return 0;
         }

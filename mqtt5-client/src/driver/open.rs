@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mqtt5_proto::Instant;
-use mqtt5_proto::session::InputStatus;
+use mqtt5_proto::packet::Disconnect;
+use mqtt5_proto::session::{InputStatus, Rule};
 
 use super::connection::Connection;
 use super::{Driver, Stage, Turn, earlier, is_closing};
@@ -51,11 +52,12 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         let synced = self.shared.run(|core| {
             core.wakeups.store(&mut core.driver.waker, cx);
             tell_transmitted(core, untold, now);
-            core.session.handle_timeout(now);
+            // First what has come: it may be the answer whose time has run out since.
             let fed = feed(core, connection, input, now);
+            core.session.handle_timeout(now);
             let mut synced = sync(core, connection, writing, now);
             synced.progress |= fed || written > 0 || read > 0;
-            let stopped = connection.error.is_some() || connection.ended;
+            let stopped = connection.error.is_some();
             core.driver.idle = !synced.progress && !stopped && writing.is_empty();
             synced
         });
@@ -79,7 +81,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         if all_written {
             self.shared.run(|core| {
                 if let Some(closing) = &mut core.closing {
-                    closing.sent = closing.asked;
+                    closing.sent = closing.accepted;
                 }
             });
         }
@@ -140,6 +142,7 @@ fn feed<T: Transport>(
     let paused = core.wants_pause();
     if paused != connection.paused {
         connection.paused = paused;
+        connection.blocked |= !input.is_empty();
         core.paused = paused;
         if paused {
             core.session.handle_input_paused(now);
@@ -153,6 +156,7 @@ fn feed<T: Transport>(
         return false;
     }
     let before = input.len();
+    let was_blocked = connection.blocked;
     for _ in 0..FEEDS {
         let status = core.session.handle_input(input, now);
         core.advance(now);
@@ -174,7 +178,8 @@ fn feed<T: Transport>(
             }
         }
     }
-    input.len() != before
+    // Without a packet taken, too: nothing was read while it was blocked, and nobody would wake us.
+    input.len() != before || (was_blocked && !connection.blocked)
 }
 
 /// Everything but input: the end of the client, what is to be sent, and when to look again.
@@ -217,6 +222,7 @@ fn ask_to_close(core: &mut Core, now: Instant) -> bool {
         disconnect,
         drain_until,
         asked,
+        accepted,
         ..
     }) = &mut core.closing
     else {
@@ -226,9 +232,16 @@ fn ask_to_close(core: &mut Core, now: Instant) -> bool {
         return false;
     }
     *asked = true;
+    let mut result = core.session.disconnect(disconnect.clone());
+    if let Err(Rule::MaximumPacketSize { .. }) = result.as_ref().map_err(|refused| refused.rule) {
+        // Better without its properties than not at all: that would publish the Will.
+        result = core
+            .session
+            .disconnect(Disconnect::new(disconnect.reason_code));
+    }
     // Refused only if the connection is ending already, or cannot take the packet.
-    let refused = core.session.disconnect(disconnect.clone()).is_err();
-    if refused && !is_closing(core) {
+    *accepted = result.is_ok();
+    if !*accepted && !is_closing(core) {
         core.transport_closing = true;
     }
     core.advance(now);

@@ -18,7 +18,8 @@ pub enum SubscribeError {
     /// A User Property cannot be sent. Nothing was sent.
     #[error("invalid User Property: {0}")]
     InvalidUserProperty(DataTypeError),
-    /// The request breaks a limit of the server or of this client. Nothing was sent.
+    /// The request breaks a limit of the server or of this client. Nothing was sent; or it no longer
+    /// fits the connection after the one that it was sent on, and what that may have done is undone.
     #[error("not accepted: {0}")]
     NotAccepted(Rule),
     /// The server refused every filter.

@@ -24,6 +24,13 @@ impl Core {
         self.unsubscribe_in_background(filters);
     }
 
+    /// As [`undo`](Self::undo), if an earlier connection has sent it.
+    pub(super) fn undo_sent(&mut self, operation: &SubscribeOperation) {
+        if operation.sent {
+            self.undo(operation);
+        }
+    }
+
     /// A stream has gone without being unsubscribed.
     pub(crate) fn leave_routes(&mut self, stream: StreamKey, routes: &[RouteKey]) {
         let mut filters = Vec::new();
@@ -72,7 +79,9 @@ impl Core {
             let Some(route) = self.routes.get_mut(key) else {
                 continue;
             };
-            if route.streams.as_slice() == [stream] && !route.leaving {
+            // If a clone has begun to leave already, asking again does no harm, and gives each of
+            // them its answer.
+            if route.streams.as_slice() == [stream] {
                 route.leaving = true;
                 filters.push(route.subscription.filter.clone());
             } else {

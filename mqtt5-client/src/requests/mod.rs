@@ -29,6 +29,11 @@ pub(crate) struct SubscribeOperation {
     /// The stream that it is for; `None` if it restores what the server has lost.
     stream: Option<StreamKey>,
     slot: Option<SlotKey>,
+    /// It was sent, and the connection ended before the answer: the server may have done it.
+    sent: bool,
+    /// The session was lost while it waited: what its filters had before is lost too, and comes
+    /// back by it.
+    restores: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +99,8 @@ impl Core {
             routes,
             stream: Some(stream),
             slot,
+            sent: false,
+            restores: false,
         };
         self.requests
             .insert(operation.get(), Request::Subscribe(request));
@@ -155,19 +162,31 @@ impl Core {
 
     /// All that was granted is to be asked for again.
     pub(crate) fn restore_routes(&mut self) {
-        for key in self.routes.keys() {
-            let Some(route) = self.routes.get_mut(key) else {
-                continue;
-            };
-            if route.granted && route.pending == 0 && !route.leaving {
-                route.pending += 1;
-                let operation = SubscribeOperation {
-                    routes: Vec::from([key]),
-                    stream: None,
-                    slot: None,
-                };
-                self.retries.push_back(Request::Subscribe(operation));
+        for request in self.requests.values_mut().chain(&mut self.retries) {
+            if let Request::Subscribe(operation) = request {
+                operation.sent = false;
+                operation.restores = true;
             }
+        }
+        for key in self.routes.keys() {
+            self.restore_route(key);
+        }
+    }
+
+    fn restore_route(&mut self, key: RouteKey) {
+        let Some(route) = self.routes.get_mut(key) else {
+            return;
+        };
+        if route.granted && route.pending == 0 && !route.leaving {
+            route.pending += 1;
+            let operation = SubscribeOperation {
+                routes: Vec::from([key]),
+                stream: None,
+                slot: None,
+                sent: false,
+                restores: true,
+            };
+            self.retries.push_back(Request::Subscribe(operation));
         }
     }
 
@@ -212,6 +231,11 @@ impl Core {
                 request.user_properties.clone_from(&route.user_properties);
             }
         }
+        // One for all of them, though a filter may have got another one since.
+        for key in &operation.routes {
+            self.routes
+                .set_identifier(*key, request.subscription_identifier);
+        }
         match self.session.subscribe(request) {
             Ok(id) => {
                 self.requests
@@ -220,6 +244,7 @@ impl Core {
             }
             Err(refused) if is_passing(refused.rule) => Some(Request::Subscribe(operation)),
             Err(refused) => {
+                self.undo_sent(&operation);
                 let error = SubscribeError::NotAccepted(refused.rule);
                 self.fail_subscribe(&operation, error, || StreamEnd::NotPossible);
                 None
@@ -260,11 +285,16 @@ impl Core {
                 });
             }
             RequestVerdict::Rejected { rule } if rule != Rule::SubscriptionIdentifierAvailable => {
+                self.undo_sent(&operation);
                 let error = SubscribeError::NotAccepted(rule);
                 self.fail_subscribe(&operation, error, || StreamEnd::NotPossible);
             }
             // Not sent, or sent and lost with its connection, or to be asked for without identifier.
-            _ => self.retries.push_back(Request::Subscribe(operation)),
+            verdict => {
+                let sent = operation.sent || matches!(verdict, RequestVerdict::Unknown);
+                let operation = SubscribeOperation { sent, ..operation };
+                self.retries.push_back(Request::Subscribe(operation));
+            }
         }
     }
 
@@ -298,13 +328,20 @@ impl Core {
                 None => Err(*code),
             };
             let filter = route.subscription.filter.clone();
+            if result.is_ok() && route.pending == 0 {
+                self.routes.forget_older(*key);
+            }
             match (operation.stream, result) {
                 (_, Ok(_)) => self.set_grant(*key, None, &filter, &result),
-                (Some(stream), Err(code)) => {
-                    self.set_grant(*key, Some(stream), &filter, &result);
-                    self.detach(stream, *key, || StreamEnd::Refused(code));
+                (only, Err(code)) => {
+                    if only.is_some() {
+                        self.set_grant(*key, only, &filter, &result);
+                    }
+                    match only.filter(|_| !(operation.restores && before)) {
+                        Some(stream) => self.detach(stream, *key, || StreamEnd::Refused(code)),
+                        None => self.lose_route(*key, || StreamEnd::Refused(code)),
+                    }
                 }
-                (None, Err(code)) => self.lose_route(*key, || StreamEnd::Refused(code)),
             }
             self.drop_if_unused(*key, before);
         }
@@ -385,11 +422,15 @@ impl Core {
 
     /// Nobody wants the answer any more, and it cannot come.
     fn forget_subscribe(&mut self, operation: &SubscribeOperation) {
+        self.undo_sent(operation);
         for key in &operation.routes {
             if let Some(route) = self.routes.get_mut(*key) {
                 route.pending -= 1;
             }
             self.drop_if_unused(*key, true);
+            if operation.restores {
+                self.restore_route(*key);
+            }
         }
     }
 

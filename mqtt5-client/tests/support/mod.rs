@@ -20,7 +20,8 @@ use std::time::Duration;
 use mqtt5_client::bytes::BytesMut;
 use mqtt5_client::proto::Instant;
 use mqtt5_client::{
-    Client, ClientOptions, Clock, Connect, Driver, ReconnectPolicy, Timer, Transport,
+    Client, ClientOptions, Clock, Connect, Driver, Messages, ReconnectPolicy, Subscribe, Timer,
+    Transport,
 };
 
 /// What happens at the next attempts to connect; after them, all succeed.
@@ -35,8 +36,10 @@ pub(crate) struct Wire {
     from_client: Vec<u8>,
     /// How many bytes the client may still write.
     pub(crate) window: Option<usize>,
-    server_closed: bool,
+    pub(crate) server_closed: bool,
     reset: bool,
+    /// Writing fails, though there may be something to read.
+    pub(crate) broken_pipe: bool,
     pub(crate) client_shut_down: bool,
     pub(crate) client_dropped: bool,
     /// The most that was ever reserved for reading.
@@ -103,6 +106,9 @@ impl Transport for MemoryTransport {
         assert!(!bytes.is_empty() && !wire.client_shut_down);
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if wire.broken_pipe {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let count = wire
             .window
@@ -386,6 +392,12 @@ impl Sim {
         panic!("time does not pass");
     }
 
+    /// Time passes while nothing runs.
+    pub(crate) fn suspend(&mut self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap();
+        self.clock.0.fetch_add(nanos, Ordering::SeqCst);
+    }
+
     /// After a connection was cut: the next attempt comes, and the server accepts with `connack`.
     /// Returns the CONNECT.
     pub(crate) fn reconnect(&mut self, connack: &[u8]) -> Vec<u8> {
@@ -458,4 +470,16 @@ pub(crate) fn unsuback(id: u8, code: u8) -> Vec<u8> {
 
 pub(crate) fn puback(id: u8) -> Vec<u8> {
     vec![0x40, 2, 0, id]
+}
+
+/// Subscribes, and has the server grant QoS 2 under these numbers.
+pub(crate) fn granted(sim: &mut Sim, subscribe: Subscribe, id: u8) -> Messages {
+    let mut subscribing = pin!(subscribe.into_future());
+    assert!(poll(subscribing.as_mut()).is_pending());
+    assert_eq!(sim.packets().len(), 1);
+    sim.send(&suback(id, 2));
+    let Poll::Ready(Ok(messages)) = poll(subscribing) else {
+        panic!("not granted")
+    };
+    messages
 }

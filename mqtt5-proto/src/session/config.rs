@@ -35,6 +35,11 @@ pub struct SessionConfig {
     /// Receive Maximum: how many messages of QoS 1 and 2 the server may have in flight to us.
     /// Default: 256. The most that they can take is this many times the Maximum Packet Size.
     pub receive_maximum: NonZeroU16,
+    /// How many bytes of messages the server may have in flight beyond the Receive Maximum before
+    /// that ends the connection with 0x93 (`3.3.4-9`); each counts 256 at least. Some servers
+    /// exceed it whenever they have a backlog, and with them a strict client never gets through
+    /// it. Default: 0.
+    pub receive_excess: usize,
     /// The largest packet that we take. Default: 16 MiB.
     pub maximum_packet_size: MaximumPacketSize,
     /// How many Topic Aliases the server may use. Default: 0, since each can hold 64 KiB.
@@ -72,6 +77,7 @@ impl Default for SessionConfig {
             session_expiry_interval: 300,
             session_may_exist: false,
             receive_maximum: NonZeroU16::MIN.saturating_add(255),
+            receive_excess: 0,
             maximum_packet_size: MaximumPacketSize::DEFAULT,
             topic_alias_maximum: 0,
             request_response_information: false,

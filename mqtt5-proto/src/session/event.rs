@@ -269,6 +269,11 @@ pub enum Warning {
     /// not finished; the older one is forgotten.
     #[error("Packet Identifier {0} was used again before its exchange was finished")]
     PacketIdReused(PacketId),
+    /// The server has more messages in flight than our Receive Maximum allows, which is tolerated
+    /// as far as [`receive_excess`](super::SessionConfig::receive_excess) says. Told once per
+    /// connection.
+    #[error("the server exceeds our Receive Maximum")]
+    ReceiveMaximumExceeded,
     /// The server sent Authentication Method or Data though none was sent; ignored.
     #[error("the server sent authentication properties that were not asked for")]
     UnrequestedAuthentication,

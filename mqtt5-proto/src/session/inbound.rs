@@ -51,8 +51,22 @@ struct Exchange {
     bound: bool,
     /// Whether it counts to our Receive Maximum on this connection.
     counted: bool,
+    /// What it takes of the excess that is tolerated; 0 within the Receive Maximum.
+    excess: usize,
     answer: Option<Answer>,
 }
+
+impl Exchange {
+    /// The connection is gone on which its copy came.
+    fn unbind(&mut self) {
+        self.bound = false;
+        self.counted = false;
+        self.excess = 0;
+    }
+}
+
+/// What a message in excess counts at least.
+const LEAST_EXCESS: usize = 256;
 
 /// What to do with a PUBLISH of QoS 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +78,15 @@ pub(super) enum Reception {
     Repeated,
     /// More messages in flight than we allowed.
     ReceiveMaximumExceeded,
+}
+
+/// How much the server may have in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InboundLimit {
+    /// Our Receive Maximum.
+    pub(super) messages: usize,
+    /// What is tolerated beyond it, in bytes.
+    pub(super) excess: usize,
 }
 
 #[derive(Debug, Default)]
@@ -78,13 +101,21 @@ pub(super) struct Inbound {
     /// What a server may send in excess, because it counts by the letter: one for each PUBCOMP
     /// whose PUBLISH came on an earlier connection.
     allowance: usize,
+    /// What is in flight beyond the Receive Maximum, in bytes.
+    excess: usize,
+    excess_told: bool,
     /// Exchanges that a PUBACK or a failed PUBREC ended whose bytes are not sent yet: if none of
     /// them leaves, the resent copy is answered without delivery.
     unsent: VecDeque<(PacketId, Exchange)>,
 }
 
 impl Inbound {
-    pub(super) fn handle_publish(&mut self, delivery: Delivery, maximum: usize) -> Reception {
+    pub(super) fn handle_publish(
+        &mut self,
+        delivery: Delivery,
+        size: usize,
+        limit: InboundLimit,
+    ) -> Reception {
         let Some(packet_id) = delivery.packet_id() else {
             return Reception::Repeated;
         };
@@ -97,17 +128,21 @@ impl Inbound {
             },
         };
         let newly_counted = known.is_none_or(|exchange| !exchange.counted);
-        if newly_counted && self.in_flight >= maximum + self.allowance {
-            return Reception::ReceiveMaximumExceeded;
+        let mut excess = 0;
+        if newly_counted && self.in_flight >= limit.messages + self.allowance {
+            excess = size.max(LEAST_EXCESS);
+            if self.excess + excess > limit.excess {
+                return Reception::ReceiveMaximumExceeded;
+            }
         }
         let step = receiver(known.map(|exchange| exchange.state), packet);
         match step {
             ReceiverStep::AwaitApplication | ReceiverStep::AnswerAgain => {
-                self.bind(packet_id);
+                self.bind(packet_id, excess);
                 Reception::Repeated
             }
             _ => {
-                let token = self.begin(packet_id, delivery.qos());
+                let token = self.begin(packet_id, delivery.qos(), excess);
                 Reception::Deliver {
                     token,
                     stale: step == ReceiverStep::SupersedeStale,
@@ -116,7 +151,15 @@ impl Inbound {
         }
     }
 
-    fn begin(&mut self, packet_id: PacketId, qos: QoS) -> AckToken {
+    /// Whether messages came in excess of the Receive Maximum for the first time on this
+    /// connection.
+    pub(super) fn tells_excess(&mut self) -> bool {
+        let tell = self.excess > 0 && !self.excess_told;
+        self.excess_told |= tell;
+        tell
+    }
+
+    fn begin(&mut self, packet_id: PacketId, qos: QoS, excess: usize) -> AckToken {
         self.forget(packet_id);
         let state = if qos == QoS::ExactlyOnce {
             Receiver::Owed2
@@ -130,10 +173,12 @@ impl Inbound {
             state,
             bound: true,
             counted: true,
+            excess,
             answer: None,
         };
         self.exchanges.insert(packet_id, exchange);
         self.in_flight += 1;
+        self.excess += excess;
         let token = AckToken {
             packet_id,
             exchange: number,
@@ -143,13 +188,15 @@ impl Inbound {
     }
 
     /// Another copy came: the answer that is owed, or was given, answers it in its turn.
-    fn bind(&mut self, packet_id: PacketId) {
+    fn bind(&mut self, packet_id: PacketId, excess: usize) {
         let Some(exchange) = self.exchanges.get_mut(&packet_id) else {
             return;
         };
         if !exchange.counted {
             exchange.counted = true;
+            exchange.excess = excess;
             self.in_flight += 1;
+            self.excess += excess;
         }
         if !exchange.bound {
             exchange.bound = true;
@@ -174,6 +221,7 @@ impl Inbound {
         let exchange = self.exchanges.remove(&packet_id)?;
         if exchange.counted {
             self.in_flight -= 1;
+            self.excess -= exchange.excess;
         }
         Some(exchange)
     }
@@ -321,13 +369,13 @@ impl Inbound {
         self.order2.clear();
         self.in_flight = 0;
         self.allowance = 0;
+        self.excess = 0;
+        self.excess_told = false;
         for exchange in self.exchanges.values_mut() {
-            exchange.bound = false;
-            exchange.counted = false;
+            exchange.unbind();
         }
         for (packet_id, mut exchange) in core::mem::take(&mut self.unsent) {
-            exchange.bound = false;
-            exchange.counted = false;
+            exchange.unbind();
             self.exchanges.entry(packet_id).or_insert(exchange);
         }
     }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::exchange::ToSender;
 use super::in_flight::{PendingRequest, Request};
-use super::inbound::{Answer, Reception};
+use super::inbound::{Answer, InboundLimit, Reception};
 use super::lifecycle::request_event;
 use super::outbound::Acked;
 use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
@@ -220,12 +220,18 @@ impl Session {
         let token = match publish.delivery().qos() {
             QoS::AtMostOnce => None,
             _ => {
-                let delivery = publish.delivery();
-                let maximum = connection.receive_maximum;
-                match self.inbound.handle_publish(delivery, maximum) {
+                let limit = InboundLimit {
+                    messages: connection.receive_maximum,
+                    excess: self.config.receive_excess,
+                };
+                let (delivery, size) = (publish.delivery(), publish.packet_size());
+                match self.inbound.handle_publish(delivery, size, limit) {
                     Reception::Deliver { token, stale } => {
                         if stale {
                             self.warn(Warning::PacketIdReused(token.packet_id));
+                        }
+                        if self.inbound.tells_excess() {
+                            self.warn(Warning::ReceiveMaximumExceeded);
                         }
                         Some(token)
                     }
