@@ -1,0 +1,278 @@
+//! The end of a client: asked for, by dropping it, and by dropping its runtime.
+
+use std::time::Duration;
+
+use mqtt5_proto::packet::{Packet, PacketType};
+use mqtt5_testkit::{Effect, TestBroker, When};
+use mqtt5_tokio::{
+    CloseReason, ConnectionState, DisconnectError, PublishError, Published, QoS, StreamEnd,
+    SubscribeError, builder,
+};
+
+use crate::clients::{behind_proxy, connect, direct, expect, next, state};
+use crate::support::broker::{Broker, Kind, on_both_brokers};
+use crate::support::{soon, within_limit};
+
+on_both_brokers! {
+    a_disconnect_drains,
+    the_last_handle_disconnects,
+    a_client_without_a_connection_can_be_ended,
+}
+
+const QOS1: QoS = QoS::AtLeastOnce;
+
+async fn a_disconnect_drains(kind: Kind) {
+    let broker = Broker::start(kind).await;
+    let peer = connect(direct(&broker, "peer")).await;
+    let mut stream = soon(peer.subscribe("t")).await.unwrap();
+    let client = connect(direct(&broker, "c")).await;
+    let completions: Vec<_> = (0..300)
+        .map(|n| client.publish("t", format!("{n}")).qos(QOS1))
+        .map(|publish| publish.try_enqueue().unwrap())
+        .collect();
+    let disconnect = client.disconnect();
+    let (ended, late) = tokio::join!(soon(disconnect), async {
+        // From the moment of the call on, nothing is accepted any more.
+        tokio::task::yield_now().await;
+        soon(client.publish("t", "late").qos(QOS1)).await
+    });
+    ended.unwrap();
+    let late = late.unwrap_err();
+    assert_eq!(&late.into_message().unwrap().payload[..], b"late");
+    for completion in completions {
+        let published = soon(completion).await.unwrap();
+        assert!(matches!(published, Published::Acknowledged(_)));
+    }
+    for n in 0..300 {
+        expect(&mut stream, &n.to_string()).await;
+    }
+    assert_eq!(stream.waiting(), 0);
+    broker.sees_disconnect("c").await;
+    broker.sees_gone("c").await;
+}
+
+async fn the_last_handle_disconnects(kind: Kind) {
+    let broker = Broker::start(kind).await;
+    let client = connect(direct(&broker, "c")).await;
+    let mut changes = client.state_changes();
+    let stream = soon(client.subscribe("t")).await.unwrap();
+    let clone = client.clone();
+    let completion = client.publish("t", "x").qos(QOS1).try_enqueue().unwrap();
+    drop(client);
+    drop(clone);
+    // A stream is a handle too.
+    soon(stream.client().publish("t", "y").qos(QOS1))
+        .await
+        .unwrap();
+    drop(stream);
+    soon(completion).await.unwrap();
+    broker.sees_disconnect("c").await;
+    broker.sees_gone("c").await;
+    let last = soon(changes.changed()).await;
+    let closed = matches!(last, Some(ConnectionState::Closed(CloseReason::Requested)));
+    assert!(closed, "{last:?}");
+    assert!(soon(changes.changed()).await.is_none());
+    if kind == Kind::Testkit {
+        // An ephemeral session goes with it.
+        assert!(
+            broker
+                .testkit()
+                .script(|broker, _| !broker.has_session("c"))
+        );
+    }
+}
+
+async fn a_client_without_a_connection_can_be_ended(kind: Kind) {
+    let broker = Broker::start(kind).await;
+    let client = connect(behind_proxy(&broker, "c")).await;
+    let mut stream = soon(client.subscribe("t")).await.unwrap();
+    broker.proxy.accept(false);
+    broker.proxy.cut();
+    state(&client, |state| (!state.is_connected()).then_some(())).await;
+    let waiting = client.publish("t", "x").qos(QOS1).try_enqueue().unwrap();
+    let unsubscribed = soon(client.subscribe("u")).into_future();
+    let disconnect = client.disconnect().drain_timeout(Duration::from_millis(50));
+    let (ended, refused) = tokio::join!(soon(disconnect), unsubscribed);
+    let ended = ended.unwrap_err();
+    assert!(matches!(ended, DisconnectError::NotConnected), "{ended:?}");
+    assert!(refused.is_err());
+    let error = soon(waiting).await.unwrap_err();
+    assert!(matches!(error, PublishError::NeverSent { .. }), "{error:?}");
+    assert!(soon(stream.next()).await.is_none());
+    assert!(matches!(
+        stream.end_reason(),
+        Some(StreamEnd::Closed(CloseReason::Requested))
+    ));
+}
+
+/// The last packet tells what an ordinary end is.
+#[tokio::test]
+async fn the_disconnect_of_an_ephemeral_session_ends_the_session() {
+    within_limit(async {
+        let broker = TestBroker::start().await.unwrap();
+        let client = soon(builder(&broker.url()).unwrap().connect())
+            .await
+            .unwrap();
+        drop(client);
+        let gone = |broker: &mqtt5_testkit::Broker| broker.connections().count() == 0;
+        broker.wait_for(gone).await.unwrap();
+        let received = broker.received();
+        let last = received.last().unwrap().packet().unwrap();
+        let Packet::Disconnect(disconnect) = last else {
+            panic!("{last:?}");
+        };
+        assert_eq!(disconnect.reason_code().raw(), 0);
+        assert_eq!(disconnect.properties().session_expiry_interval(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_drain_that_takes_too_long_leaves_its_messages_unknown() {
+    within_limit(async {
+        let broker = TestBroker::start().await.unwrap();
+        broker.add_fault(When::received(PacketType::Publish).always(), Effect::Drop);
+        let client = soon(builder(&broker.url()).unwrap().connect())
+            .await
+            .unwrap();
+        let enqueue = |payload: &'static str, qos| {
+            client.publish("t", payload).qos(qos).try_enqueue().unwrap()
+        };
+        let completions = [enqueue("1", QOS1), enqueue("2", QoS::ExactlyOnce)];
+        let disconnect = client
+            .disconnect()
+            .drain_timeout(Duration::from_millis(100));
+        soon(disconnect).await.unwrap();
+        for (payload, completion) in ["1", "2"].into_iter().zip(completions) {
+            let error = soon(completion).await.unwrap_err();
+            assert!(matches!(error, PublishError::Unknown { .. }), "{error:?}");
+            assert_eq!(
+                &error.into_message().unwrap().payload[..],
+                payload.as_bytes()
+            );
+        }
+        let is_last = |broker: &mqtt5_testkit::Broker| {
+            let last = broker.received().next_back();
+            last.is_some_and(|last| last.packet_type() == Some(PacketType::Disconnect))
+        };
+        broker.wait_for(is_last).await.unwrap();
+    })
+    .await;
+}
+
+/// The runtime of a client goes while another one, and its tasks, wait for the client.
+#[test]
+fn a_dropped_runtime_ends_everything() {
+    let ours = tokio::runtime::Runtime::new().unwrap();
+    let theirs = tokio::runtime::Runtime::new().unwrap();
+    ours.block_on(within_limit(async {
+        let broker = TestBroker::start().await.unwrap();
+        let small = builder(&broker.url()).unwrap().outbound_messages(3);
+        let connecting = theirs.spawn(small.connect());
+        let client = soon(connecting).await.unwrap().unwrap();
+        let mut stream = soon(client.subscribe("t")).await.unwrap();
+        for packet_type in [
+            PacketType::Publish,
+            PacketType::Subscribe,
+            PacketType::Unsubscribe,
+        ] {
+            broker.add_fault(When::received(packet_type).always(), Effect::Drop);
+        }
+        let enqueue = |qos| client.publish("t", "x").qos(qos).try_enqueue().unwrap();
+        let (first, second) = (enqueue(QOS1), enqueue(QoS::ExactlyOnce));
+        let third = enqueue(QOS1);
+
+        // All of these wait, in tasks of their own, when the driver is dropped.
+        let handle = client.clone();
+        let publishing = tokio::spawn(async move { handle.publish("t", "full").qos(QOS1).await });
+        let handle = client.clone();
+        let reserving = tokio::spawn(async move { handle.reserve().await.map(drop) });
+        let handle = client.clone();
+        let subscribing = tokio::spawn(async move { handle.subscribe("u").await.map(drop) });
+        let handle = client.clone();
+        let disconnecting = {
+            let mut changes = client.state_changes();
+            tokio::spawn(async move {
+                let _keep = handle;
+                changes.changed().await
+            })
+        };
+        let receiving = tokio::spawn(async move {
+            let end = stream.next().await.is_none();
+            (end, stream.end_reason())
+        });
+        let completing = tokio::spawn(second);
+        let sent = |broker: &mqtt5_testkit::Broker| {
+            broker.count_received(PacketType::Publish) == 3
+                && broker.count_received(PacketType::Subscribe) == 2
+        };
+        broker.wait_for(sent).await.unwrap();
+        theirs.shutdown_background();
+
+        for completion in [first, third] {
+            let error = soon(completion).await.unwrap_err();
+            assert!(
+                matches!(error, PublishError::Unknown { message: Some(_) }),
+                "{error:?}"
+            );
+        }
+        let error = soon(completing).await.unwrap().unwrap_err();
+        assert!(
+            matches!(error, PublishError::Unknown { message: Some(_) }),
+            "{error:?}"
+        );
+        let error = soon(publishing).await.unwrap().unwrap_err();
+        let dropped = |reason: &CloseReason| matches!(reason, CloseReason::DriverDropped);
+        let PublishError::Closed { reason, message } = &error else {
+            panic!("{error:?}");
+        };
+        assert!(dropped(reason) && message.payload == "full", "{error:?}");
+        assert!(dropped(&soon(reserving).await.unwrap().unwrap_err()));
+        let error = soon(subscribing).await.unwrap().unwrap_err();
+        assert!(
+            matches!(&error, SubscribeError::Closed(reason) if dropped(reason)),
+            "{error:?}"
+        );
+        let state = soon(disconnecting).await.unwrap().unwrap();
+        assert!(
+            matches!(&state, ConnectionState::Closed(reason) if dropped(reason)),
+            "{state:?}"
+        );
+        let (ended, reason) = soon(receiving).await.unwrap();
+        assert!(ended, "{reason:?}");
+        assert!(matches!(&reason, Some(StreamEnd::Closed(reason)) if dropped(reason)));
+
+        // Afterwards everything is answered at once.
+        let error = soon(client.publish("t", "x")).await.unwrap_err();
+        assert!(matches!(error, PublishError::Closed { .. }), "{error:?}");
+        assert!(soon(client.subscribe("t")).await.is_err());
+        assert!(soon(client.connected()).await.is_err());
+        let error = soon(client.disconnect()).await.unwrap_err();
+        assert!(
+            matches!(&error, DisconnectError::Closed(reason) if dropped(reason)),
+            "{error:?}"
+        );
+    }));
+}
+
+/// Messages that wait in a stream can be taken after the end.
+#[tokio::test]
+async fn what_has_come_can_be_taken_after_the_end() {
+    within_limit(async {
+        let broker = TestBroker::start().await.unwrap();
+        let client = soon(builder(&broker.url()).unwrap().connect())
+            .await
+            .unwrap();
+        let mut stream = soon(client.subscribe("t")).await.unwrap();
+        for _ in 0..3 {
+            soon(client.publish("t", "x").qos(QOS1)).await.unwrap();
+        }
+        crate::support::until(|| stream.waiting() == 3).await;
+        soon(client.disconnect()).await.unwrap();
+        for _ in 0..3 {
+            next(&mut stream).await;
+        }
+        assert!(soon(stream.next()).await.is_none());
+    })
+    .await;
+}
