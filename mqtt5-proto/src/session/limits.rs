@@ -135,6 +135,7 @@ pub(super) fn message_size(message: &ApplicationMessage) -> Result<usize, Rule> 
 
 pub(super) const FIRST_ID: PacketId = match PacketId::new(1) {
     Some(id) => id,
+    // Decided when this is compiled.
     None => unreachable!(),
 };
 

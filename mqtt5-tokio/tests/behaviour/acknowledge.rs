@@ -1,7 +1,5 @@
 //! Acknowledging what was received: when, how, and in which order.
 
-use std::time::Duration;
-
 use mqtt5_tokio::proto::codec::Utf8String;
 use mqtt5_tokio::proto::packet::{AckProperties, PublishReasonCode, UserProperty};
 use mqtt5_tokio::proto::session::AckError;
@@ -337,19 +335,5 @@ fn our_publishes_keep_to_the_servers_receive_maximum() {
         link.send(ack(0x70, 1)).await;
         assert!(link.expect_kind(0x34).await.ends_with(b"2"));
         nothing_else(&client, &mut link).await;
-    });
-}
-
-/// The consumer holds on to what it was given for longer than anybody waits.
-#[test]
-fn nothing_but_the_consumer_acknowledges_a_message() {
-    run(async {
-        let server = Server::start().await;
-        let (client, mut link) = server.connect(NEW_SESSION).await;
-        let mut messages = subscribed(&client, &mut link, "t").await;
-        link.send(publish(0x2, "t", Some(1), b"1")).await;
-        let _held = next(&mut messages).await;
-        let silence = tokio::time::timeout(Duration::from_millis(50), link.packet()).await;
-        assert!(silence.is_err());
     });
 }

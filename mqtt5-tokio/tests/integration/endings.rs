@@ -5,8 +5,8 @@ use std::time::Duration;
 use mqtt5_proto::packet::{Packet, PacketType};
 use mqtt5_testkit::{Effect, TestBroker, When};
 use mqtt5_tokio::{
-    CloseReason, ConnectionState, DisconnectError, PublishError, Published, QoS, StreamEnd,
-    SubscribeError, builder,
+    CloseReason, ConnectionState, DisconnectError, PublishError, Published, QoS, ReconnectPolicy,
+    StreamEnd, SubscribeError, builder,
 };
 
 use crate::clients::{behind_proxy, connect, direct, expect, next, state};
@@ -84,7 +84,9 @@ async fn the_last_handle_disconnects(kind: Kind) {
 
 async fn a_client_without_a_connection_can_be_ended(kind: Kind) {
     let broker = Broker::start(kind).await;
-    let client = connect(behind_proxy(&broker, "c")).await;
+    // No attempt to connect is under way when it ends.
+    let policy = ReconnectPolicy::fixed(Duration::from_secs(3600));
+    let client = connect(behind_proxy(&broker, "c").reconnect(policy)).await;
     let mut stream = soon(client.subscribe("t")).await.unwrap();
     broker.proxy.accept(false);
     broker.proxy.cut();
