@@ -121,3 +121,33 @@ pub(crate) fn id(value: u16) -> PacketId {
 pub(crate) fn text(text: &str) -> Utf8String {
     Utf8String::new(text).unwrap()
 }
+
+/// A PUBLISH of QoS 0 to `t` with this property section.
+pub(crate) fn publish_with(properties: &str) -> String {
+    with_properties(0x30, "00 01 74", properties, "")
+}
+
+pub(crate) fn with_properties(first: u8, before: &str, properties: &str, after: &str) -> String {
+    let properties = hex(properties);
+    let mut body = hex(before);
+    body.extend(packet(0, &properties).split_off(1));
+    body.extend(hex(after));
+    packet(first, &body)
+        .iter()
+        .map(|byte| format!("{byte:02X} "))
+        .collect()
+}
+
+pub(crate) fn connack_with(properties: &str) -> String {
+    with_properties(0x20, "00 00", properties, "")
+}
+
+pub(crate) fn connect_with(properties: &str) -> String {
+    with_properties(0x10, "00 04 4D 51 54 54 05 02 00 00", properties, "00 00")
+}
+
+/// A CONNECT with a Will that has these properties.
+pub(crate) fn will_with(properties: &str) -> String {
+    let connect = "00 04 4D 51 54 54 05 06 00 00 00 00 00";
+    with_properties(0x10, connect, properties, "00 01 77 00 00")
+}
