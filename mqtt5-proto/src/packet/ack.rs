@@ -106,12 +106,7 @@ macro_rules! ack_packet {
             #[inline]
             fn body<S: Sink>(&self, sink: &mut S) {
                 sink.be_u16(self.packet_id.get());
-                if self.properties.as_ref().is_some_and(|properties| !properties.is_empty()) {
-                    sink.byte(self.reason_code.raw());
-                    self.put_section(sink);
-                } else if self.reason_code.raw() != 0 {
-                    sink.byte(self.reason_code.raw());
-                }
+                self.put_short_form(self.reason_code.raw(), sink);
             }
         }
 
@@ -128,12 +123,7 @@ macro_rules! ack_packet {
 
             fn body<S: Sink>(&self, sink: &mut S) {
                 sink.be_u16(self.packet_id.get());
-                if !self.properties.is_empty() {
-                    sink.byte(self.reason_code.raw());
-                    self.put_section(sink);
-                } else if self.reason_code.raw() != 0 {
-                    sink.byte(self.reason_code.raw());
-                }
+                self.put_short_form(self.reason_code.raw(), sink);
             }
         }
     };

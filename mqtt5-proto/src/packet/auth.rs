@@ -182,11 +182,6 @@ impl Body for AuthView<'_> {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        if !self.properties.is_empty() {
-            sink.byte(self.reason_code.raw());
-            self.put_section(sink);
-        } else if self.reason_code.raw() != 0 {
-            sink.byte(self.reason_code.raw());
-        }
+        self.put_short_form(self.reason_code.raw(), sink);
     }
 }

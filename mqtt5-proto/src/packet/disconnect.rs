@@ -54,16 +54,7 @@ impl Body for Disconnect {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        if self
-            .properties
-            .as_ref()
-            .is_some_and(|properties| !properties.is_empty())
-        {
-            sink.byte(self.reason_code.raw());
-            self.put_section(sink);
-        } else if self.reason_code.raw() != 0 {
-            sink.byte(self.reason_code.raw());
-        }
+        self.put_short_form(self.reason_code.raw(), sink);
     }
 }
 
@@ -133,11 +124,6 @@ impl Body for DisconnectView<'_> {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        if !self.properties.is_empty() {
-            sink.byte(self.reason_code.raw());
-            self.put_section(sink);
-        } else if self.reason_code.raw() != 0 {
-            sink.byte(self.reason_code.raw());
-        }
+        self.put_short_form(self.reason_code.raw(), sink);
     }
 }

@@ -33,7 +33,8 @@ pub struct SessionConfig {
     /// first connection resumes it (Clean Start 0) instead of dropping it. Default: no.
     pub session_may_exist: bool,
     /// Receive Maximum: how many messages of QoS 1 and 2 the server may have in flight to us.
-    /// Default: 256. The most that they can take is this many times the Maximum Packet Size.
+    /// Default: 256. The most that they can take is this many times the Maximum Packet Size, and
+    /// [`receive_excess`](Self::receive_excess).
     pub receive_maximum: NonZeroU16,
     /// How many bytes of messages the server may have in flight beyond the Receive Maximum before
     /// that ends the connection with 0x93 (`3.3.4-9`); each counts 256 at least. Some servers
