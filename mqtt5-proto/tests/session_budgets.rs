@@ -40,6 +40,23 @@ fn operations_are_bounded_and_what_was_passed_in_comes_back() {
 }
 
 #[test]
+fn a_budget_of_bytes_can_be_used_up_to_the_last() {
+    let mut peer = Peer::connected();
+    peer.qos1("x");
+    let one = peer.session.pending_bytes();
+    let config = SessionConfig {
+        outbound_bytes: 2 * one,
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    peer.qos1("x");
+    peer.qos1("y");
+    assert_eq!(peer.session.pending_bytes(), 2 * one);
+    let refused = peer.session.publish(message(QoS::AtMostOnce, ""), peer.now);
+    assert_eq!(refused.unwrap_err().rule, Rule::QueueFull);
+}
+
+#[test]
 fn bytes_are_bounded_and_one_message_always_fits() {
     let config = SessionConfig {
         outbound_bytes: 10_000,

@@ -487,11 +487,15 @@ fn a_disconnect_over_the_servers_maximum_goes_without_its_text_or_is_refused() {
     let properties = packet.properties.get_or_insert_default();
     properties.reason_string = Some(text("no"));
     properties.session_expiry_interval = Some(1);
-    // Maximum Packet Size 9: without the text it fits.
+    // Maximum Packet Size 14: it fits to the byte.
+    let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 0E");
+    peer.session.disconnect(packet.clone()).unwrap();
+    peer.expect_close("E0 0C 04 0A 11 00 00 00 01 1F 00 02 6E 6F");
+    // 9: without the text it fits.
     let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 09");
     peer.session.disconnect(packet.clone()).unwrap();
     peer.expect_close("E0 07 04 05 11 00 00 00 01");
-    // 8: it does not.
+    // 8: not even so.
     let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 08");
     let refused = peer.session.disconnect(packet.clone()).unwrap_err();
     assert_eq!(refused.rule, Rule::MaximumPacketSize { size: 9, limit: 8 });

@@ -208,6 +208,7 @@ fn strings_come_from_text_and_go_back() {
             assert_eq!(other.as_ref(), Ok(&string));
         }
         assert_eq!(AsRef::<str>::as_ref(&string), text);
+        assert!(string == *text && string != *"a");
         assert_eq!(string.to_string(), text);
         assert_eq!(format!("{string:?}"), format!("{text:?}"));
         // The hash is that of the text, or a map could not be asked by it.
