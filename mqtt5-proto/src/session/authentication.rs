@@ -42,7 +42,7 @@ impl Session {
             authentication,
             properties,
         };
-        let (size, limit) = (packet.packet_size()?, connection.packet_limit());
+        let (size, limit) = (packet.packet_size()?, connection.packet_limit);
         if size > limit {
             return Err(Rule::MaximumPacketSize { size, limit });
         }

@@ -58,6 +58,9 @@ pub(super) struct Connection {
     pub(super) sent_client_id: bool,
     pub(super) decoder: Decoder,
     pub(super) limits: Option<Limits>,
+    /// The server's Maximum Packet Size in bytes. It holds even for the DISCONNECT that answers a
+    /// bad CONNACK, when there are no limits to live with.
+    pub(super) packet_limit: usize,
     pub(super) keep_alive: Option<KeepAlive>,
     pub(super) connect_deadline: Instant,
     pub(super) resumed: bool,
@@ -95,6 +98,7 @@ impl Connection {
             sent_client_id: false,
             decoder: Decoder::new(config.maximum_packet_size),
             limits: None,
+            packet_limit: usize::MAX,
             keep_alive: None,
             connect_deadline: now + config.connect_timeout,
             resumed: false,
@@ -119,13 +123,6 @@ impl Connection {
         }
     }
 
-    /// The server's Maximum Packet Size in bytes.
-    pub(super) fn packet_limit(&self) -> usize {
-        self.limits.as_ref().map_or(usize::MAX, |limits| {
-            limits.maximum_packet_size.get() as usize
-        })
-    }
-
     /// The connection is to end, after a DISCONNECT with `code` if there is one.
     pub(super) fn close(&mut self, reason: EndReason, code: Option<DisconnectReasonCode>) {
         if self.end.is_some() {
@@ -138,7 +135,7 @@ impl Connection {
             let packet = Disconnect::new(code);
             if packet
                 .packet_size()
-                .is_ok_and(|size| size <= self.packet_limit())
+                .is_ok_and(|size| size <= self.packet_limit)
             {
                 let _ = packet.encode(&mut self.control);
             }

@@ -277,7 +277,7 @@ impl Session {
             return;
         };
         if connection.phase == Phase::Connected {
-            let limit = connection.packet_limit();
+            let limit = connection.packet_limit;
             self.inbound.flush(limit, &mut connection.control);
         }
     }
@@ -305,7 +305,7 @@ impl Session {
         let early = self.inbound.handle_pubrel(
             packet_id,
             connection.resumed.then_some(connection.receive_maximum),
-            connection.packet_limit(),
+            connection.packet_limit,
             &mut connection.control,
         );
         if early {
@@ -360,7 +360,7 @@ impl Session {
             let packet = Pubrel::new(packet_id, reason_code);
             if packet
                 .packet_size()
-                .is_ok_and(|size| size <= connection.packet_limit())
+                .is_ok_and(|size| size <= connection.packet_limit)
             {
                 let _ = packet.encode(&mut connection.control);
             }

@@ -434,12 +434,13 @@ fn admit<'a>(
     properties: &ConnackProperties,
 ) -> Option<&'a Limits> {
     connection.phase = Phase::Connected;
+    let limits = Limits::negotiate(&connection.asked, properties);
+    let limit = limits.maximum_packet_size.get();
+    connection.packet_limit = limit as usize;
     if let Err(violation) = check_method(connection, properties) {
         connection.violation(PacketType::Connack, violation);
         return None;
     }
-    let limits = Limits::negotiate(&connection.asked, properties);
-    let limit = limits.maximum_packet_size.get();
     connection.limits = Some(limits);
     // 0x00, so that the Will of this connection is not published.
     let code = Some(DisconnectReasonCode::NormalDisconnection);

@@ -357,13 +357,13 @@ impl Session {
             return Err(Rule::SessionExpiryInterval);
         }
         let mut packet = disconnect.clone();
-        if packet.packet_size()? > connection.packet_limit()
+        if packet.packet_size()? > connection.packet_limit
             && let Some(properties) = &mut packet.properties
         {
             properties.reason_string = None;
             properties.user_properties.clear();
         }
-        let (size, limit) = (packet.packet_size()?, connection.packet_limit());
+        let (size, limit) = (packet.packet_size()?, connection.packet_limit);
         if size > limit {
             return Err(Rule::MaximumPacketSize { size, limit });
         }
