@@ -5,10 +5,14 @@
     reason = "helpers of tests are no tests to clippy"
 )]
 
+mod session_support;
+
 use bytes::{Bytes, BytesMut};
-use mqtt5_proto::Topic;
 use mqtt5_proto::codec::{Decoder, Encode, Frame, Utf8String};
 use mqtt5_proto::packet::{ApplicationMessage, Delivery};
+use mqtt5_proto::session::Event;
+use mqtt5_proto::{Instant, Topic};
+use session_support::Peer;
 
 /// Whether `bytes` lie within `value` itself, not in an allocation.
 fn lies_within<T>(bytes: &[u8], value: &T) -> bool {
@@ -79,4 +83,20 @@ fn a_decoder_that_waited_still_knows_how_large_the_chunk_is() {
     // 1,300 bytes are left of the chunk, but the frame would keep all 2,000 of it alive.
     assert_eq!(frame.as_slice(), second);
     assert!(!range.contains(&frame.as_slice().as_ptr()));
+}
+
+#[test]
+fn a_detached_message_shares_nothing_with_the_chunk() {
+    let mut session = Peer::connected().session;
+    let packet = publish(1000);
+    let mut chunk = BytesMut::from(&packet[..]);
+    let range = chunk.as_ptr_range();
+    session.handle_input(&mut chunk, Instant::ZERO);
+    let Some(Event::Message(message)) = session.poll_event() else {
+        panic!("no message");
+    };
+    assert!(range.contains(&message.payload().as_ptr()));
+    let detached = message.detach();
+    assert_eq!(detached.payload(), message.payload());
+    assert!(!range.contains(&detached.payload().as_ptr()));
 }

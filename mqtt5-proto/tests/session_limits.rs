@@ -155,8 +155,8 @@ fn edge_case_132_more_messages_than_our_receive_maximum_end_the_connection() {
 fn messages_beyond_our_receive_maximum_are_tolerated_up_to_the_configured_bytes() {
     let config = SessionConfig {
         receive_maximum: maximum(1),
-        // Each counts 256 bytes at least: room for two.
-        receive_excess: 600,
+        // Each counts 256 bytes at least: room for just two.
+        receive_excess: 512,
         ..config()
     };
     let mut peer = Peer::connected_with(config, ACCEPTED);
@@ -179,6 +179,23 @@ fn messages_beyond_our_receive_maximum_are_tolerated_up_to_the_configured_bytes(
         peer.expect_token(text);
     }
     peer.expect_violation("32 07 00 01 74 00 07 00 67", 0x93);
+}
+
+#[test]
+fn copies_beyond_our_receive_maximum_count_on_the_next_connection_too() {
+    let config = SessionConfig {
+        receive_maximum: maximum(1),
+        receive_excess: 512,
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    peer.given("32 07 00 01 74 00 01 00 61 | 32 07 00 01 74 00 02 00 62");
+    peer.events();
+    peer.reconnect(RESUMED);
+    // The second copy takes 256 bytes of the excess, as its message did: there is room for one more.
+    peer.given("3A 07 00 01 74 00 01 00 61 | 3A 07 00 01 74 00 02 00 62");
+    peer.given("32 07 00 01 74 00 03 00 63");
+    peer.expect_violation_after_events("32 07 00 01 74 00 04 00 64", 0x93);
 }
 
 #[test]
@@ -479,6 +496,18 @@ fn at_a_maximum_of_four_bytes_acknowledgements_go_without_their_codes() {
     // PUBREL with 0x92 would be five bytes.
     peer.given("62 02 00 02 | 50 02 00 08");
     peer.expect("70 02 00 02");
+}
+
+#[test]
+fn at_a_maximum_of_five_bytes_acknowledgements_have_room_for_their_codes() {
+    let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 05");
+    peer.given("32 07 00 01 74 00 01 00 61");
+    let token = peer.expect_token("a");
+    let code = PublishReasonCode::NotAuthorized;
+    peer.session.acknowledge(token, code).unwrap();
+    peer.expect("40 03 00 01 87");
+    peer.given("62 02 00 09");
+    peer.expect("70 03 00 09 92");
 }
 
 #[test]

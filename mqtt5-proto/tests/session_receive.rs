@@ -397,6 +397,31 @@ fn a_stall_is_told_at_half_of_the_receive_maximum_and_once() {
 }
 
 #[test]
+fn a_stall_of_qos_2_names_the_message_of_qos_2() {
+    let config = SessionConfig {
+        receive_maximum: maximum(4),
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    peer.given("32 07 00 01 74 00 01 00 61");
+    peer.expect_token("a");
+    peer.given("34 07 00 01 74 00 02 00 62 | 34 07 00 01 74 00 03 00 63");
+    let b = peer.expect_token("b");
+    let c = peer.expect_token("c");
+    peer.acknowledge(c);
+    match peer.event() {
+        Event::AcksStalled {
+            qos,
+            first,
+            waiting,
+        } => assert_eq!((qos, first, waiting), (QoS::ExactlyOnce, b, 2)),
+        other => panic!("{other:?}"),
+    }
+    peer.acknowledge(b);
+    peer.expect("50 02 00 02 | 50 02 00 03");
+}
+
+#[test]
 fn a_stall_behind_the_next_message_is_told_when_the_first_has_cleared() {
     let config = SessionConfig {
         receive_maximum: maximum(4),

@@ -120,6 +120,8 @@ fn a_frame_reads_as_its_size_and_gives_its_bytes() {
     let frame = Frame::copy_from(b"\xC0\0");
     assert_eq!(format!("{frame:?}"), "Frame(2 bytes)");
     assert_eq!(frame.as_ref(), b"\xC0\0");
+    assert_eq!(frame, frame.detach());
+    assert_ne!(frame, Frame::copy_from(b"\xD0\0"));
 }
 
 const PUBLISH: &[u8] = b"\x35\x0A\0\x03a/b\0\x07\0hi";
@@ -154,7 +156,13 @@ fn a_message_reads_as_what_it_says_and_can_be_detached() {
         assert!(text.ends_with("payload: b\"hi\" }"), "{text}");
         assert_eq!(message.payload_bytes(), "hi");
         assert!(message.token().is_some());
+        assert!(message.retain());
     }
+    session.handle_input(
+        &mut BytesMut::from(&b"\x30\x04\0\x01t\0"[..]),
+        Instant::ZERO,
+    );
+    assert!(matches!(session.poll_event(), Some(Event::Message(message)) if !message.retain()));
 }
 
 #[test]
