@@ -119,8 +119,11 @@ fn edge_case_62_a_first_packet_other_than_connack_ends_the_connection() {
         "30 05 00 01 74 00 61",
         "32 07 00 01 74 00 01 00 61",
         "40 02 00 01",
+        "50 02 00 01",
         "62 02 00 01",
+        "70 02 00 01",
         "90 04 00 01 00 00",
+        "B0 04 00 01 00 00",
         "D0 00",
     ] {
         let mut peer = answered(bytes);
