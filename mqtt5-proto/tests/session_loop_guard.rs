@@ -2,6 +2,7 @@
 
 mod session_support;
 
+use mqtt5_proto::session::SessionConfig;
 use session_support::*;
 
 /// The transport breaks and opens again; the session goes on, its events are skipped.
@@ -106,5 +107,36 @@ fn edge_case_211_a_servers_disconnect_with_an_error_counts_as_well() {
         peer.drain();
         peer.given(RESUMED);
         peer.expect_connected();
+    }
+}
+
+#[test]
+fn edge_case_211_every_answer_is_told_from_the_same_with_another_id() {
+    let config = SessionConfig {
+        request_problem_information: false,
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    resume(&mut peer);
+    // PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK with an empty Reason String, which was
+    // not asked for.
+    for (before, after) in [
+        ("40 07 00", "00 03 1F 00 00"),
+        ("50 07 00", "00 03 1F 00 00"),
+        ("62 07 00", "00 03 1F 00 00"),
+        ("70 07 00", "00 03 1F 00 00"),
+        ("90 07 00", "03 1F 00 00 00"),
+        ("B0 07 00", "03 1F 00 00 00"),
+    ] {
+        for (id, repeated) in [("07", 1), ("07", 2), ("08", 1)] {
+            peer.given(&format!("{before} {id} {after}"));
+            peer.cut();
+            let end = peer.expect_disconnected();
+            assert_eq!(end.repeated, repeated, "{before} {id} {after}");
+            peer.open();
+            peer.drain();
+            peer.given(RESUMED);
+            peer.expect_connected();
+        }
     }
 }
