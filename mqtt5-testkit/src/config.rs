@@ -40,6 +40,9 @@ pub struct Config {
     /// What the broker adds to each PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK, unless
     /// the client did not request problem information or the packet gets too large by it.
     pub ack_properties: Option<AckProperties>,
+    /// Keeps no record of the packets that come and leave: for long runs that look at the wire
+    /// themselves.
+    pub no_records: bool,
 }
 
 /// User names and passwords. Empty: everybody may connect, whatever they say.

@@ -1,7 +1,7 @@
-//! A scripted MQTT 5 broker that runs inside a test. Not for production: it trusts its users, keeps
-//! everything in memory and bounds nothing.
+//! A scripted MQTT 5 broker that runs inside a test, and a link that fails on demand. Not for
+//! production: they trust their users, keep everything in memory and bound nothing.
 //!
-//! It does what the standard asks of a server — QoS 0 to 2 with resumption, sessions, Wills,
+//! The broker does what the standard asks of a server — QoS 0 to 2 with resumption, sessions, Wills,
 //! retained messages, shared subscriptions, limits, enhanced authentication — and answers what
 //! breaks the standard with the reason code that the standard names, so that a client that passes
 //! against it keeps the rules. And it fails on demand.
@@ -41,6 +41,47 @@
 //! # }
 //! ```
 //!
+//! # A link that fails
+//!
+//! [`FaultyLink`] stands between a client and any TCP server, be it this broker, a real one, or no
+//! broker at all, and does to the bytes what networks do: it closes or resets a connection after
+//! exactly so many bytes, stalls, delays, cuts to pieces, loses what goes one way while the other
+//! works (half-open), and refuses connections. A [`LinkPlan`] says what happens to one connection,
+//! [`FaultyLink::script`] takes a plan for each, and [`RandomPlans`] makes them without end, from a
+//! seed that brings them back.
+//!
+//! ```
+//! use mqtt5_testkit::{Direction, FaultyLink, LinkPlan, RandomPlans, TestBroker};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::TcpStream;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = TestBroker::start().await?;
+//! let link = FaultyLink::to(broker.address()).await?;
+//! println!("clients connect to {}", link.url());
+//!
+//! // The first connection ends within the CONNACK, the second one is sound.
+//! let cut = LinkPlan::sound().close(Direction::ToClient, 2);
+//! link.script([cut, LinkPlan::sound()]);
+//! for expected in [&b"\x20\x03"[..], b"\x20\x03\0\0\0"] {
+//!     // Here a client of yours would connect to `link.url()`.
+//!     let mut client = TcpStream::connect(link.address()).await?;
+//!     client.write_all(b"\x10\x0E\0\x04MQTT\x05\x02\0\0\0\0\x01c\xE0\0").await?;
+//!     let mut answer = Vec::new();
+//!     client.read_to_end(&mut answer).await?;
+//!     assert_eq!(answer, expected);
+//! }
+//! link.wait_for(|seen| seen.closed == 1 && seen.open == 0).await?;
+//!
+//! // From now on, whatever chance brings; `{link:?}` shows the seed.
+//! link.script(RandomPlans::new(7));
+//! link.shutdown().await;
+//! # broker.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Without I/O
 //!
 //! [`Broker`] takes bytes and instants and returns bytes; the same input always has the same
@@ -62,14 +103,18 @@ mod broker;
 mod config;
 mod connection;
 mod fault;
+mod link;
 mod message;
 mod retained;
 mod session;
 mod tcp;
 mod trace;
+mod unmet;
 
 pub use broker::{Action, Broker, ConnectionId, Restart};
 pub use config::{AuthenticationScript, Config, Credentials};
 pub use fault::{Effect, FaultId, When};
-pub use tcp::{TestBroker, Unmet};
+pub use link::{FaultyLink, LinkCounters, LinkPlan, Passed, RandomPlans};
+pub use tcp::TestBroker;
 pub use trace::{Direction, Record};
+pub use unmet::Unmet;

@@ -1,7 +1,6 @@
 //! The broker on a loopback port of Tokio.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,9 +19,7 @@ use crate::broker::{Action, Broker, ConnectionId, Restart};
 use crate::config::Config;
 use crate::fault::{Effect, FaultId, When};
 use crate::trace::Record;
-
-/// How long [`TestBroker::wait_for`] waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::unmet::{PATIENCE, Unmet};
 
 /// How long a closed connection is read on, so that no reset destroys what was sent last.
 const LINGER: Duration = Duration::from_secs(1);
@@ -154,9 +151,9 @@ impl TestBroker {
         condition: impl FnMut(&Broker) -> bool,
     ) -> Result<(), Unmet> {
         let wait = self.shared.until(condition);
-        time::timeout(patience, wait).await.map_err(|_| Unmet {
-            patience,
-            records: self.script(|broker, _| broker.records().cloned().collect()),
+        time::timeout(patience, wait).await.map_err(|_| {
+            let records = self.script(|broker, _| broker.records().cloned().collect());
+            Unmet::of_broker(patience, records)
         })
     }
 
@@ -178,47 +175,6 @@ impl Drop for TestBroker {
         }
     }
 }
-
-/// A condition did not come true in time. Prints the packets that were exchanged.
-#[derive(Clone)]
-pub struct Unmet {
-    patience: Duration,
-    records: Vec<Record>,
-}
-
-impl Unmet {
-    /// What went over the wire, oldest first.
-    #[must_use]
-    pub fn records(&self) -> &[Record] {
-        &self.records
-    }
-}
-
-/// Enough to see what a test was about.
-const SHOWN: usize = 50;
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the condition did not hold within {:?}", self.patience)?;
-        let hidden = self.records.len().saturating_sub(SHOWN);
-        if hidden > 0 {
-            write!(f, "\n  … {hidden} packets")?;
-        }
-        for record in self.records.iter().skip(hidden) {
-            write!(f, "\n  {record:?}")?;
-        }
-        Ok(())
-    }
-}
-
-/// As [`Display`](fmt::Display), for the sake of `unwrap` in a test.
-impl fmt::Debug for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Unmet {}
 
 /// What all tasks of one broker share.
 #[derive(Debug)]

@@ -161,13 +161,15 @@ impl Broker {
         } else {
             Arc::clone(&connection.client_id)
         };
-        self.trace.push(Record {
-            at: now,
-            connection: id,
-            client_id: client_id.to_string(),
-            direction: Direction::FromClient,
-            bytes: frame.slice_from(0),
-        });
+        if !self.config.no_records {
+            self.trace.push(Record {
+                at: now,
+                connection: id,
+                client_id: client_id.to_string(),
+                direction: Direction::FromClient,
+                bytes: frame.slice_from(0),
+            });
+        }
         let plan = self
             .faults
             .at_packet(Direction::FromClient, frame.as_slice(), &client_id);

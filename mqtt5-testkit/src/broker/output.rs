@@ -99,13 +99,15 @@ impl Broker {
         }
         connection.acknowledged(bytes);
         let client_id = Arc::clone(&connection.client_id);
-        self.trace.push(Record {
-            at: now,
-            connection: id,
-            client_id: client_id.to_string(),
-            direction: Direction::ToClient,
-            bytes: bytes.clone(),
-        });
+        if !self.config.no_records {
+            self.trace.push(Record {
+                at: now,
+                connection: id,
+                client_id: client_id.to_string(),
+                direction: Direction::ToClient,
+                bytes: bytes.clone(),
+            });
+        }
         let strike = self
             .faults
             .at_bytes(Direction::ToClient, bytes.len(), id, &client_id);

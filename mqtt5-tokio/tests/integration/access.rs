@@ -47,13 +47,13 @@ async fn credentials_that_are_refused_are_final(kind: Kind) {
         assert_eq!(reason.culprit(), Culprit::Server);
     }
     // A client that is to try again and again gives up all the same.
-    let before = broker.proxy.attempts();
+    let before = broker.link.counters().attempts;
     let client = with("heinz:wrong").start().unwrap();
     let waiting = client.publish("t", "x").qos(QoS::AtLeastOnce);
     let publishing = tokio::spawn(waiting.into_future());
     let reason = soon(client.connected()).await.unwrap_err();
     assert!(is_refusal(&reason), "{reason:?}");
-    assert_eq!(broker.proxy.attempts(), before + 1);
+    assert_eq!(broker.link.counters().attempts, before + 1);
     // Accepted or not by then, it was not sent.
     let error = soon(publishing).await.unwrap().unwrap_err();
     assert!(

@@ -15,7 +15,7 @@ use mqtt5_tokio::{
 };
 
 use crate::clients::{
-    EVERY_QOS, behind_proxy, connect, connection, direct, expect, next, publish, state,
+    EVERY_QOS, connect, connection, direct, expect, next, over_link, publish, state,
 };
 use crate::support::broker::{Broker, Kind, on_both_brokers};
 use crate::support::{soon, until, within_limit};
@@ -321,19 +321,19 @@ async fn a_receive_can_be_dropped_at_any_poll(kind: Kind) {
 
 async fn a_wait_for_a_state_can_be_dropped_at_any_poll(kind: Kind) {
     let broker = Broker::start(kind).await;
-    let client = connect(behind_proxy(&broker, "c").outbound_messages(WINDOW)).await;
+    let client = connect(over_link(&broker, "c").outbound_messages(WINDOW)).await;
     let mut changes = client.state_changes();
     let mut notices = client.notices(10);
     for polls in 0..POLLS {
         assert!(polled(changes.changed(), polls.min(1)).await.is_none());
         assert!(polled(notices.next(), polls.min(1)).await.is_none());
         assert!(polled(client.connected(), polls.max(1)).await.is_some());
-        broker.proxy.accept(false);
-        broker.proxy.cut();
+        broker.link.accept_connections(false);
+        broker.link.reset_connections();
         state(&client, |state| (!state.is_connected()).then_some(())).await;
         let _ = polled(client.connected(), polls).await;
         let number = client.statistics().connections + 1;
-        broker.proxy.accept(true);
+        broker.link.accept_connections(true);
         loop {
             let change = polled(changes.changed(), polls).await;
             match change {
@@ -381,13 +381,14 @@ async fn a_connect_can_be_dropped_at_any_poll(kind: Kind) {
     // Each under a name of its own: the broker may come to an abandoned CONNECT late, and would
     // have it take over the connection of the next client.
     for (polls, id) in ["p0", "p1", "p2", "p3", "p4", "p5"].into_iter().enumerate() {
-        if let Some(client) = polled(behind_proxy(&broker, id).connect(), polls).await {
+        if let Some(client) = polled(over_link(&broker, id).connect(), polls).await {
             publish(&client.unwrap(), "t", "x", QOS1).await;
         }
         // The attempt ends with its future.
-        soon(broker.proxy.idle()).await;
+        let idle = broker.link.wait_for(|seen| seen.open == 0);
+        idle.await.unwrap();
     }
-    let client = connect(behind_proxy(&broker, "last")).await;
+    let client = connect(over_link(&broker, "last")).await;
     publish(&client, "t", "x", QOS1).await;
 }
 

@@ -13,8 +13,8 @@ use crate::support::soon;
 
 pub(crate) const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// A client behind the proxy, that comes back at once when its link is cut.
-pub(crate) fn behind_proxy(broker: &Broker, client_id: &'static str) -> Builder {
+/// A client over the link, that comes back at once when it is cut.
+pub(crate) fn over_link(broker: &Broker, client_id: &'static str) -> Builder {
     of_url(&broker.url(), client_id)
 }
 

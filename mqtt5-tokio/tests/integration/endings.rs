@@ -9,7 +9,7 @@ use mqtt5_tokio::{
     StreamEnd, SubscribeError, builder,
 };
 
-use crate::clients::{behind_proxy, connect, direct, expect, next, state};
+use crate::clients::{connect, direct, expect, next, over_link, state};
 use crate::support::broker::{Broker, Kind, on_both_brokers};
 use crate::support::{soon, within_limit};
 
@@ -86,10 +86,10 @@ async fn a_client_without_a_connection_can_be_ended(kind: Kind) {
     let broker = Broker::start(kind).await;
     // No attempt to connect is under way when it ends.
     let policy = ReconnectPolicy::fixed(Duration::from_secs(3600));
-    let client = connect(behind_proxy(&broker, "c").reconnect(policy)).await;
+    let client = connect(over_link(&broker, "c").reconnect(policy)).await;
     let mut stream = soon(client.subscribe("t")).await.unwrap();
-    broker.proxy.accept(false);
-    broker.proxy.cut();
+    broker.link.accept_connections(false);
+    broker.link.reset_connections();
     state(&client, |state| (!state.is_connected()).then_some(())).await;
     let waiting = client.publish("t", "x").qos(QOS1).try_enqueue().unwrap();
     let unsubscribed = soon(client.subscribe("u")).into_future();

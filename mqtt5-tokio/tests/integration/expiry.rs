@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt5_tokio::{Client, PublishError, QoS};
 
-use crate::clients::{behind_proxy, connect, direct, expect, publish, state};
+use crate::clients::{connect, direct, expect, over_link, publish, state};
 use crate::support::broker::{Broker, Kind, on_both_brokers};
 use crate::support::soon;
 
@@ -72,9 +72,9 @@ async fn a_message_expires_in_the_client(kind: Kind) {
     let broker = Broker::start(kind).await;
     let peer = connect(direct(&broker, "peer")).await;
     let mut stream = soon(peer.subscribe("t")).await.unwrap();
-    let client = connect(behind_proxy(&broker, "c")).await;
-    broker.proxy.accept(false);
-    broker.proxy.cut();
+    let client = connect(over_link(&broker, "c")).await;
+    broker.link.accept_connections(false);
+    broker.link.reset_connections();
     state(&client, |state| (!state.is_connected()).then_some(())).await;
     let enqueue = |payload: &'static str, seconds| {
         let publish = client.publish("t", payload).qos(QOS1);
@@ -89,7 +89,7 @@ async fn a_message_expires_in_the_client(kind: Kind) {
     let error = soon(short).await.unwrap_err();
     assert!(matches!(error, PublishError::Expired { .. }), "{error:?}");
     assert_eq!(&error.into_message().unwrap().payload[..], b"short");
-    broker.proxy.accept(true);
+    broker.link.accept_connections(true);
     soon(long).await.unwrap();
     let message = expect(&mut stream, "long").await;
     // The time that it waited here counts.

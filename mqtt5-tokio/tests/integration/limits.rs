@@ -6,7 +6,7 @@ use mqtt5_proto::packet::PacketType;
 use mqtt5_proto::session::Rule;
 use mqtt5_tokio::{PublishError, QoS};
 
-use crate::clients::{behind_proxy, connect, connection, direct, expect, next, publish, state};
+use crate::clients::{connect, connection, direct, expect, next, over_link, publish, state};
 use crate::support::broker::{Broker, Kind, Setup, on_both_brokers};
 use crate::support::{soon, within_limit};
 
@@ -178,16 +178,16 @@ async fn the_server_decides_about_the_keep_alive() {
 async fn a_message_that_does_not_fit_the_next_connection_comes_back() {
     within_limit(async {
         let broker = Broker::start(Kind::Testkit).await;
-        let client = connect(behind_proxy(&broker, "c")).await;
-        broker.proxy.accept(false);
-        broker.proxy.cut();
+        let client = connect(over_link(&broker, "c")).await;
+        broker.link.accept_connections(false);
+        broker.link.reset_connections();
         state(&client, |state| (!state.is_connected()).then_some(())).await;
         let high = client.publish("t", "high").qos(QoS::ExactlyOnce);
         let high = high.try_enqueue().unwrap();
         let low = client.publish("t", "low").qos(QOS1).try_enqueue().unwrap();
         let testkit = broker.testkit();
         testkit.configure(|config| config.connack.maximum_qos = Some(QOS1));
-        broker.proxy.accept(true);
+        broker.link.accept_connections(true);
         let error = soon(high).await.unwrap_err();
         let PublishError::Rejected { rule, message } = error else {
             panic!("{error:?}");

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use mqtt5_testkit::{Direction, LinkPlan};
 use mqtt5_tokio::{Client, Messages, Notice, PublishError, Published, QoS};
 
-use crate::clients::{behind_proxy, connect, connection, direct, expect, next, publish, state};
+use crate::clients::{connect, connection, direct, expect, next, over_link, publish, state};
 use crate::support::broker::{Broker, Kind, on_both_brokers};
-use crate::support::{soon, until};
+use crate::support::soon;
 
 on_both_brokers! {
     a_cut_at_any_byte_to_the_broker_loses_and_doubles_nothing,
@@ -25,26 +26,20 @@ on_both_brokers! {
 const QOS1: QoS = QoS::AtLeastOnce;
 const QOS2: QoS = QoS::ExactlyOnce;
 
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    ToBroker,
-    ToClient,
-}
-
 async fn a_cut_at_any_byte_to_the_broker_loses_and_doubles_nothing(kind: Kind) {
-    cut_at_every_byte(kind, Way::ToBroker, false, 0..=60).await;
+    cut_at_every_byte(kind, Direction::FromClient, false, 0..=60).await;
 }
 
 async fn a_cut_at_any_byte_to_the_client_loses_and_doubles_nothing(kind: Kind) {
-    cut_at_every_byte(kind, Way::ToClient, false, 0..=60).await;
+    cut_at_every_byte(kind, Direction::ToClient, false, 0..=60).await;
 }
 
 async fn a_second_cut_at_any_byte_to_the_broker_loses_and_doubles_nothing(kind: Kind) {
-    cut_at_every_byte(kind, Way::ToBroker, true, 0..=80).await;
+    cut_at_every_byte(kind, Direction::FromClient, true, 0..=80).await;
 }
 
 async fn a_second_cut_at_any_byte_to_the_client_loses_and_doubles_nothing(kind: Kind) {
-    cut_at_every_byte(kind, Way::ToClient, true, 0..=60).await;
+    cut_at_every_byte(kind, Direction::ToClient, true, 0..=60).await;
 }
 
 /// How often each message was seen.
@@ -69,9 +64,9 @@ async fn publish_two(client: &Client, topic: &str, payloads: &[String; 2]) {
 
 /// While messages of QoS 1 and 2 go both ways, the link is cut after each number of bytes. With
 /// `second`, the next link is, after an earlier cut: in the handshake, and in what is repeated.
-async fn cut_at_every_byte(kind: Kind, way: Way, second: bool, bytes: RangeInclusive<usize>) {
+async fn cut_at_every_byte(kind: Kind, way: Direction, second: bool, bytes: RangeInclusive<u64>) {
     let broker = Broker::start(kind).await;
-    let client = connect(behind_proxy(&broker, "client")).await;
+    let client = connect(over_link(&broker, "client")).await;
     let peer = connect(direct(&broker, "peer")).await;
     let mut down = soon(client.subscribe("down")).await.unwrap();
     let mut up = soon(peer.subscribe("up")).await.unwrap();
@@ -84,10 +79,13 @@ async fn cut_at_every_byte(kind: Kind, way: Way, second: bool, bytes: RangeInclu
         // Fewer bytes than a round has, so that there is something to repeat.
         let first = if second { Some(count % 40) } else { None };
         let cuts = first.into_iter().chain([count]);
-        match way {
-            Way::ToBroker => broker.proxy.cut_after_bytes_to_broker(cuts),
-            Way::ToClient => broker.proxy.cut_after_bytes_to_client(cuts),
-        }
+        broker.link.script_now(cuts.map(move |after| {
+            if count.is_multiple_of(2) {
+                LinkPlan::sound().close(way, after)
+            } else {
+                LinkPlan::sound().reset(way, after)
+            }
+        }));
         tokio::join!(
             publish_two(&client, "up", &ups),
             publish_two(&peer, "down", &downs),
@@ -198,7 +196,7 @@ async fn a_queue_at_the_broker_survives_its_restart_and_ours(kind: Kind) {
 
 async fn a_lost_session_is_told_and_made_up_for(kind: Kind) {
     let broker = Broker::start(kind).await;
-    let client = connect(behind_proxy(&broker, "c")).await;
+    let client = connect(over_link(&broker, "c")).await;
     let mut notices = client.notices(16);
     let mut plain = soon(client.subscribe("plain/+")).await.unwrap();
     let mut many = soon(client.subscribe_many(["many/a", "many/b"]))
@@ -206,22 +204,23 @@ async fn a_lost_session_is_told_and_made_up_for(kind: Kind) {
         .unwrap();
 
     // The broker takes the messages, but its answers do not come through.
-    broker.proxy.accept(false);
-    broker.proxy.mute(true);
-    let before = broker.proxy.bytes_to_broker();
+    broker.link.accept_connections(false);
+    let mute = LinkPlan::sound().silence(Direction::ToClient, 0);
+    broker.link.script_now([mute]);
+    let before = broker.link.counters().bytes_from_client;
     let enqueue = |payload: &'static str, qos| {
         let publish = client.publish("elsewhere", payload).qos(qos);
         publish.try_enqueue().unwrap()
     };
     let in_flight = [enqueue("1", QOS1), enqueue("2", QOS2)];
-    until(|| broker.proxy.bytes_to_broker() == before + 2 * 17).await;
-    broker.proxy.cut();
-    broker.proxy.mute(false);
+    let all_has_gone = (broker.link).wait_for(|seen| seen.bytes_from_client == before + 2 * 17);
+    all_has_gone.await.unwrap();
+    broker.link.reset_connections();
     state(&client, |state| (!state.is_connected()).then_some(())).await;
     let unsent = [enqueue("3", QOS1), enqueue("4", QOS2)];
     broker.crash();
     broker.resume();
-    broker.proxy.accept(true);
+    broker.link.accept_connections(true);
 
     let info = connection(&client, 2).await;
     assert!(info.session_lost && !info.session_present, "{info:?}");
@@ -260,14 +259,15 @@ async fn a_lost_session_leaves_a_released_message_unknown(kind: Kind) {
     // With a subscriber, so that the PUBREC has no reason code and its least length.
     let peer = connect(direct(&broker, "peer")).await;
     let mut stream = soon(peer.subscribe("t")).await.unwrap();
-    let client = connect(behind_proxy(&broker, "c")).await;
-    broker.proxy.accept(false);
-    broker.proxy.cut_after_bytes_to_client([4]);
+    let client = connect(over_link(&broker, "c")).await;
+    broker.link.accept_connections(false);
+    let cut = LinkPlan::sound().reset(Direction::ToClient, 4);
+    broker.link.script_now([cut]);
     let completion = client.publish("t", "x").qos(QOS2).try_enqueue().unwrap();
     state(&client, |state| (!state.is_connected()).then_some(())).await;
     broker.crash();
     broker.resume();
-    broker.proxy.accept(true);
+    broker.link.accept_connections(true);
     let error = soon(completion).await.unwrap_err();
     assert!(
         matches!(error, PublishError::Unknown { message: None }),
@@ -283,7 +283,7 @@ async fn states_tell_of_a_cut(kind: Kind) {
     use mqtt5_tokio::ConnectionState::{Connected, Connecting, Waiting};
 
     let broker = Broker::start(kind).await;
-    let client = connect(behind_proxy(&broker, "c")).await;
+    let client = connect(over_link(&broker, "c")).await;
     let Connected(info) = client.state() else {
         panic!("{:?}", client.state());
     };
@@ -294,8 +294,8 @@ async fn states_tell_of_a_cut(kind: Kind) {
     assert_eq!(info.client_id.as_str(), "c");
 
     let mut changes = client.state_changes();
-    broker.proxy.accept(false);
-    broker.proxy.cut();
+    broker.link.accept_connections(false);
+    broker.link.reset_connections();
     // The states come in turn; only the latest of them is told to who looks late.
     let mut most_failed = 0;
     while most_failed < 3 {
@@ -313,7 +313,7 @@ async fn states_tell_of_a_cut(kind: Kind) {
             other => panic!("{other:?}"),
         }
     }
-    broker.proxy.accept(true);
+    broker.link.accept_connections(true);
     let info = loop {
         match soon(changes.changed()).await.unwrap() {
             Connected(info) => break info,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mqtt5_proto::packet::{DisconnectReasonCode, PayloadFormatIndicator, UserProperty, Will};
 use mqtt5_tokio::{Client, Messages, QoS, ReconnectPolicy};
 
-use crate::clients::{EVERY_QOS, behind_proxy, connect, connection, direct, expect, publish};
+use crate::clients::{EVERY_QOS, connect, connection, direct, expect, over_link, publish};
 use crate::support::broker::{Broker, Kind, on_both_brokers};
 use crate::support::soon;
 
@@ -51,9 +51,9 @@ async fn a_cut_link_publishes_the_will_with_its_properties(kind: Kind) {
         will.properties.user_properties = vec![user_property];
         let mut expected = will.properties.clone();
 
-        let builder = behind_proxy(&broker, "mortal").reconnect(ReconnectPolicy::never());
+        let builder = over_link(&broker, "mortal").reconnect(ReconnectPolicy::never());
         let mortal = connect(builder.will(will)).await;
-        broker.proxy.cut();
+        broker.link.reset_connections();
         let message = expect(&mut wills, "goodbye").await;
         assert_eq!((message.topic(), message.qos()), ("will/topic", qos));
         let properties = message.properties().to_message_properties();
@@ -79,7 +79,7 @@ async fn a_cut_link_publishes_the_will_with_its_properties(kind: Kind) {
 async fn a_disconnect_takes_the_will_back(kind: Kind) {
     let broker = Broker::start(kind).await;
     let (watcher, mut wills) = watch(&broker).await;
-    let client = connect(behind_proxy(&broker, "c").will(will("goodbye", 0))).await;
+    let client = connect(over_link(&broker, "c").will(will("goodbye", 0))).await;
     soon(client.disconnect()).await.unwrap();
     broker.sees_gone("c").await;
     publish(&watcher, "will/marker", "marker", QOS1).await;
@@ -89,7 +89,7 @@ async fn a_disconnect_takes_the_will_back(kind: Kind) {
 async fn a_disconnect_can_ask_for_the_will(kind: Kind) {
     let broker = Broker::start(kind).await;
     let (_watcher, mut wills) = watch(&broker).await;
-    let client = connect(behind_proxy(&broker, "c").will(will("goodbye", 0))).await;
+    let client = connect(over_link(&broker, "c").will(will("goodbye", 0))).await;
     let disconnect = client.disconnect();
     let reason = DisconnectReasonCode::DisconnectWithWillMessage;
     soon(disconnect.reason_code(reason)).await.unwrap();
@@ -99,10 +99,10 @@ async fn a_disconnect_can_ask_for_the_will(kind: Kind) {
 async fn a_delayed_will_comes_later(kind: Kind) {
     let broker = Broker::start(kind).await;
     let (watcher, mut wills) = watch(&broker).await;
-    let builder = behind_proxy(&broker, "c").reconnect(ReconnectPolicy::never());
+    let builder = over_link(&broker, "c").reconnect(ReconnectPolicy::never());
     let _client = connect(builder.will(will("goodbye", 2))).await;
     let cut = Instant::now();
-    broker.proxy.cut();
+    broker.link.reset_connections();
     broker.sees_gone("c").await;
     publish(&watcher, "will/marker", "marker", QOS1).await;
     expect(&mut wills, "marker").await;
@@ -118,11 +118,11 @@ async fn a_delayed_will_comes_later(kind: Kind) {
 async fn a_delayed_will_does_not_come_for_a_client_that_is_back(kind: Kind) {
     let broker = Broker::start(kind).await;
     let (watcher, mut wills) = watch(&broker).await;
-    let back = connect(behind_proxy(&broker, "back").will(will("of who is back", 2))).await;
+    let back = connect(over_link(&broker, "back").will(will("of who is back", 2))).await;
     // The one whose Will tells that the time of the other one's is over.
-    let builder = behind_proxy(&broker, "gone").reconnect(ReconnectPolicy::never());
+    let builder = over_link(&broker, "gone").reconnect(ReconnectPolicy::never());
     let _gone = connect(builder.will(will("of who is gone", 4))).await;
-    broker.proxy.cut();
+    broker.link.reset_connections();
     let info = connection(&back, 2).await;
     assert!(info.session_present);
     expect(&mut wills, "of who is gone").await;

@@ -1,16 +1,15 @@
 //! The two brokers of the integration suite, behind one face.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Mutex;
 
 use mqtt5_proto::QoS;
 use mqtt5_proto::codec::MaximumPacketSize;
 use mqtt5_proto::packet::{PacketType, PublishReasonCode};
-use mqtt5_testkit::{Config as TestConfig, Restart, TestBroker};
+use mqtt5_testkit::{Config as TestConfig, FaultyLink, Restart, TestBroker};
 
 use super::mosquitto::{Config as MosquittoConfig, Mosquitto};
-use super::proxy::Proxy;
 use super::until;
 
 /// Which broker a test runs against.
@@ -33,11 +32,11 @@ pub(crate) struct Setup {
     pub(crate) server_keep_alive: Option<u16>,
 }
 
-/// A broker with a proxy in front of it, so that the link can be cut.
+/// A broker behind a link that can be cut.
 pub(crate) struct Broker {
     kind: Kind,
     running: Running,
-    pub(crate) proxy: Proxy,
+    pub(crate) link: FaultyLink,
 }
 
 enum Running {
@@ -55,15 +54,15 @@ impl Broker {
             Kind::Testkit => Running::Testkit(start_testkit(&setup).await),
             Kind::Mosquitto => Running::Mosquitto(Mutex::new(start_mosquitto(&setup))),
         };
-        let port = match &running {
-            Running::Testkit(broker) => broker.port(),
-            Running::Mosquitto(broker) => broker.lock().unwrap().port(),
+        let address = match &running {
+            Running::Testkit(broker) => broker.address(),
+            Running::Mosquitto(broker) => broker.lock().unwrap().address(),
         };
-        let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+        let link = FaultyLink::to(address).await.unwrap();
         Self {
             kind,
             running,
-            proxy,
+            link,
         }
     }
 
@@ -71,18 +70,22 @@ impl Broker {
         self.kind
     }
 
-    /// The address through the proxy.
+    /// The address over the link.
     pub(crate) fn url(&self) -> String {
-        self.proxy.url()
+        self.link.url()
     }
 
-    /// The address past the proxy, for those whose link is never cut.
+    /// The address past the link, for those that are never cut.
     pub(crate) fn direct_url(&self) -> String {
-        let port = match &self.running {
-            Running::Testkit(broker) => broker.port(),
-            Running::Mosquitto(broker) => broker.lock().unwrap().port(),
-        };
-        format!("mqtt://{}:{port}", Ipv4Addr::LOCALHOST)
+        format!("mqtt://{}", self.direct_address())
+    }
+
+    /// The broker's own address.
+    pub(crate) fn direct_address(&self) -> SocketAddr {
+        match &self.running {
+            Running::Testkit(broker) => broker.address(),
+            Running::Mosquitto(broker) => broker.lock().unwrap().address(),
+        }
     }
 
     /// Takes the broker out of service; sessions and retained messages are kept.

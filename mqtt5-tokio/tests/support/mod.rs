@@ -15,7 +15,6 @@
 
 pub(crate) mod broker;
 pub(crate) mod mosquitto;
-pub(crate) mod proxy;
 
 use std::panic::Location;
 use std::time::Duration;
