@@ -140,3 +140,18 @@ fn edge_case_211_every_answer_is_told_from_the_same_with_another_id() {
         }
     }
 }
+
+#[test]
+fn edge_case_211_a_servers_normal_disconnect_is_no_failure() {
+    let mut peer = Peer::connected();
+    resume(&mut peer);
+    for _ in 0..3 {
+        peer.given("E0 00");
+        peer.cut();
+        assert_eq!(peer.expect_disconnected().repeated, 0);
+        peer.open();
+        peer.drain();
+        peer.given(RESUMED);
+        peer.expect_connected();
+    }
+}
