@@ -284,6 +284,18 @@ fn a_connack_before_the_challenge_was_answered_ends_the_authentication() {
 }
 
 #[test]
+fn an_answer_that_the_connack_overtook_is_not_sent() {
+    let mut peer = connecting();
+    peer.given(CHALLENGE);
+    expect_challenge(&mut peer, Some(&[0x01]));
+    peer.session.authenticate(Some(data(&[2; 100]))).unwrap();
+    // Accepted all the same, with a Maximum Packet Size of 60.
+    peer.given("20 0C 00 00 09 27 00 00 00 3C 15 00 01 58");
+    peer.expect_connected();
+    peer.expect_nothing();
+}
+
+#[test]
 fn the_disconnect_for_a_bad_connack_keeps_to_the_servers_maximum_packet_size() {
     // Accepted, but without the method: 0x82 would be due, if the server took three bytes.
     for (limit, disconnect) in [(1, ""), (2, ""), (3, "E0 01 82")] {
@@ -295,6 +307,29 @@ fn the_disconnect_for_a_bad_connack_keeps_to_the_servers_maximum_packet_size() {
         assert!(matches!(end.reason, EndReason::Violation(_)));
         assert!(!end.was_connected);
     }
+}
+
+#[test]
+fn a_bad_connack_for_a_resumption_does_not_cost_the_session() {
+    let mut peer = connected();
+    let waiting = peer.qos1("a");
+    peer.drain();
+    peer.cut();
+    peer.expect_disconnected();
+    peer.open();
+    peer.drain();
+    // Session Present, but no method.
+    peer.given(RESUMED);
+    peer.expect_close("E0 01 82");
+    peer.cut();
+    assert!(peer.expect_disconnected().session_kept);
+    peer.open();
+    assert_eq!(peer.drain()[9] & 0x02, 0, "Clean Start");
+    peer.given("20 07 01 00 04 15 00 01 58");
+    peer.expect_connected();
+    peer.expect("3A 07 00 01 74 00 01 00 61");
+    peer.given("40 02 00 01");
+    peer.expect_acknowledged(waiting, 0x00);
 }
 
 #[test]

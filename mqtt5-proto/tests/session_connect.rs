@@ -4,9 +4,10 @@ mod session_support;
 
 use core::time::Duration;
 
-use mqtt5_proto::codec::MaximumPacketSize;
+use mqtt5_proto::codec::{DecodeError, MaximumPacketSize, Violation};
 use mqtt5_proto::packet::{
-    Authentication, ConnackReasonCode, DisconnectReasonCode, Received, UserProperty, Will,
+    Authentication, ConnackReasonCode, DisconnectReasonCode, PacketType, Received, UserProperty,
+    Will,
 };
 use mqtt5_proto::session::{EndReason, InputStatus, Phase, SessionConfig, Warning};
 use mqtt5_proto::{QoS, Topic};
@@ -43,6 +44,25 @@ fn the_default_connect_has_a_clean_start_an_expiry_and_limits() {
     );
     peer.given("20 06 00 00 03 12 00 00");
     assert_eq!(peer.session.phase(), Phase::Connected);
+}
+
+#[test]
+fn who_speaks_before_the_connect_is_no_server() {
+    for (bytes, packet) in [
+        (ACCEPTED, PacketType::Connack),
+        ("E0 01 8B", PacketType::Disconnect),
+    ] {
+        let mut peer = Peer::new(config());
+        peer.open();
+        assert_eq!(peer.given(bytes), InputStatus::Closed);
+        let reason = peer.end();
+        let expected = DecodeError {
+            violation: Violation::UnexpectedPacket,
+            packet: Some(packet),
+            offset: 0,
+        };
+        assert_eq!(reason, EndReason::Violation(expected));
+    }
 }
 
 #[test]

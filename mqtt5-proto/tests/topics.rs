@@ -264,6 +264,84 @@ fn maps_with_topics_as_keys_are_asked_with_text() {
     assert_eq!(hashed.get("c"), None);
 }
 
+/// All texts of up to `longest` letters.
+fn all_texts(letters: &[&str], longest: usize) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    let mut shorter = 0..1;
+    for _ in 0..longest {
+        for index in shorter.clone() {
+            for letter in letters {
+                texts.push(texts[index].clone() + letter);
+            }
+        }
+        shorter = shorter.end..texts.len();
+    }
+    texts
+}
+
+/// Sections 4.7.1 and 4.7.3: a wildcard fills its level, and `#` only the last.
+fn is_naive_filter(filter: &str) -> bool {
+    fn levels(filter: &[&str]) -> bool {
+        match filter {
+            [] | ["#"] => true,
+            ["#", ..] => false,
+            ["+", rest @ ..] => levels(rest),
+            [level, rest @ ..] => !level.contains(['+', '#']) && levels(rest),
+        }
+    }
+    !filter.is_empty() && levels(&filter.split('/').collect::<Vec<_>>())
+}
+
+#[test]
+fn every_short_filter_matches_the_topics_that_the_standard_says() {
+    let topics = all_texts(&["a", "b", "/", "$"], 5);
+    let (mut valid, mut matched) = (0, 0);
+    for text in all_texts(&["a", "/", "+", "#", "$"], 6) {
+        let parsed = TopicFilter::new(&text);
+        assert_eq!(parsed.is_ok(), is_naive_filter(&text), "{text}");
+        let Ok(parsed) = parsed else {
+            continue;
+        };
+        valid += 1;
+        for topic in &topics {
+            let expected = naive(&text, topic);
+            assert_eq!(parsed.matches(topic), expected, "{text} and {topic}");
+            matched += u32::from(expected);
+        }
+    }
+    // Else the texts say little.
+    assert!(valid > 1_000 && matched > 5_000, "{valid}, {matched}");
+}
+
+#[test]
+fn every_short_text_behind_share_is_a_shared_subscription_or_refused() {
+    let topics = all_texts(&["a", "/", "$"], 4);
+    let mut shared = 0;
+    for text in all_texts(&["a", "/", "+", "#", "$"], 5) {
+        // Section 4.8.2: the name is one level without wildcards, a filter follows.
+        let parts = text.split_once('/').filter(|(name, filter)| {
+            !name.is_empty() && !name.contains(['+', '#']) && is_naive_filter(filter)
+        });
+        let parsed = TopicFilter::new(&format!("$share/{text}"));
+        assert_eq!(parsed.is_ok(), parts.is_some(), "{text}");
+        let (Ok(parsed), Some((name, filter))) = (parsed, parts) else {
+            continue;
+        };
+        shared += 1;
+        assert_eq!(parsed.share_name(), Some(name));
+        assert_eq!(parsed.matched(), filter);
+        assert_eq!(parsed.has_wildcard(), filter.contains(['+', '#']));
+        for topic in &topics {
+            assert_eq!(
+                parsed.matches(topic),
+                naive(filter, topic),
+                "{text}, {topic}"
+            );
+        }
+    }
+    assert!(shared > 100, "{shared}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 

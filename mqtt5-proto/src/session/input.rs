@@ -130,6 +130,14 @@ impl Session {
     fn handle_frame(&mut self, frame: Frame) -> Result<(), DecodeError> {
         let connected = self.phase() == Phase::Connected;
         let first = frame.as_slice().first().copied().unwrap_or(0);
+        if self.connection.as_ref().is_some_and(|c| c.polled == 0) {
+            // Whoever speaks before the CONNECT does not answer it.
+            return Err(DecodeError {
+                violation: Violation::UnexpectedPacket,
+                packet: PacketType::from_raw(first >> 4),
+                offset: 0,
+            });
+        }
         if first >> 4 == PacketType::Publish as u8 {
             let publish = ReceivedPublish::new(frame)?;
             self.note_packet(PacketType::Publish, publish.delivery().packet_id());

@@ -89,8 +89,9 @@ impl Session {
         let Some(connection) = &mut self.connection else {
             return;
         };
+        // Only an AUTH can wait there, and the server has decided without it.
+        connection.control.clear();
         if connack.reason_code().raw() != 0 {
-            connection.control.clear();
             connection.close(refusal(connack), None);
             return;
         }
@@ -105,7 +106,6 @@ impl Session {
             return;
         };
         let keep_alive = KeepAlive::new(limits.keep_alive, self.config.ping_timeout, last_sent);
-        let expiry = limits.session_expiry_interval;
         connection.keep_alive = Some(keep_alive);
         connection.resumed = session_present;
         self.warn_about(&properties, connack);
@@ -118,7 +118,6 @@ impl Session {
         }
         self.identity.start_clean &= !clean_start;
         self.identity.connected_before = true;
-        self.identity.has_session = expiry > 0 && !self.identity.client_id.is_empty();
         let connected = Connected {
             session_present,
             session_lost,

@@ -1,16 +1,82 @@
-//! The bodies of the fuzz targets, run over a fixed set of random and of mutated packets.
+//! The bodies of the fuzz targets, run over their committed corpora and over a fixed set of random
+//! and of mutated inputs.
 
 #![allow(
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "in a test a panic is the verdict"
 )]
 
 mod codec_support;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use codec_support::{hex, packet};
 use mqtt5_proto::fuzzing;
 use mqtt5_proto::packet::Packet;
+
+type Body = fn(&[u8]);
+
+const TARGETS: [(&str, Body); 5] = [
+    ("broker_bytes", fuzzing::broker_bytes),
+    ("decode", fuzzing::decode),
+    ("roundtrip", fuzzing::roundtrip),
+    ("session_ops", fuzzing::session_ops),
+    ("split", fuzzing::split),
+];
+
+// --- Corpora ----------------------------------------------------------------
+
+fn fuzz_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+}
+
+/// The targets that the manifest of the fuzz package names, sorted.
+fn named_targets() -> Vec<String> {
+    let manifest = fs::read_to_string(fuzz_folder().join("Cargo.toml")).unwrap();
+    let mut names: Vec<_> = manifest
+        .split("[[bin]]")
+        .skip(1)
+        .map(|table| {
+            let name = table.lines().find_map(|line| line.strip_prefix("name = "));
+            name.unwrap().trim_matches('"').to_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Tells which file made a body panic.
+struct Running<'a>(&'a Path);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("while running {}", self.0.display());
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_body_and_its_corpus_passes() {
+    assert_eq!(named_targets(), TARGETS.map(|(name, _)| name));
+    for (name, body) in TARGETS {
+        let corpus = fuzz_folder().join("corpus").join(name);
+        let files: Vec<_> = fs::read_dir(&corpus)
+            .unwrap_or_else(|error| panic!("{}: {error}", corpus.display()))
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        assert!(!files.is_empty(), "{} is empty", corpus.display());
+        for file in &files {
+            let _running = Running(file);
+            body(&fs::read(file).unwrap());
+        }
+    }
+}
+
+// --- Random inputs ----------------------------------------------------------
 
 /// A small generator (xorshift64*), so that every run sees the same inputs.
 struct Random(u64);
@@ -36,6 +102,11 @@ impl Random {
     fn bytes(&mut self, most: usize) -> Vec<u8> {
         let len = self.below(most + 1);
         (0..len).map(|_| self.byte()).collect()
+    }
+
+    /// All values alike.
+    fn even_bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next().to_be_bytes()[7]).collect()
     }
 }
 
@@ -126,19 +197,51 @@ fn mutated_packets() {
     assert!(packets > 100_000, "{packets}");
 }
 
+/// Packets of all kinds, some of them broken.
+fn stream(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut stream = Vec::new();
+    for _ in 0..random.below(12) {
+        match random.below(10) {
+            0 => stream.extend(random.bytes(4)),
+            1 => stream.extend(packet(0x30, &random.bytes(300))),
+            _ => stream.extend_from_slice(&seeds[random.below(seeds.len())]),
+        }
+    }
+    stream
+}
+
 #[test]
 fn streams_of_packets_in_pieces() {
     let mut random = Random(4);
     let seeds = seeds();
     for _ in 0..20_000 {
-        let mut stream = vec![random.byte()];
-        for _ in 0..random.below(12) {
-            match random.below(10) {
-                0 => stream.extend(random.bytes(4)),
-                1 => stream.extend(packet(0x30, &random.bytes(300))),
-                _ => stream.extend_from_slice(&seeds[random.below(seeds.len())]),
-            }
-        }
-        fuzzing::split(&stream);
+        let mut data = vec![random.even_bytes(1)[0]];
+        data.extend(stream(&mut random, &seeds));
+        fuzzing::split(&data);
+    }
+}
+
+#[test]
+fn random_operations_on_a_session() {
+    let mut random = Random(5);
+    for _ in 0..100_000 {
+        let len = random.below(300);
+        fuzzing::session_ops(&random.even_bytes(len));
+    }
+}
+
+#[test]
+fn hostile_brokers() {
+    let mut random = Random(6);
+    // What a server may send.
+    let seeds: Vec<_> = seeds()
+        .into_iter()
+        .filter(|seed| !matches!(seed[0] >> 4, 1 | 8 | 10 | 12))
+        .collect();
+    for _ in 0..30_000 {
+        // Pieces, configuration and connection are chosen by the first bytes.
+        let mut data = random.even_bytes(13);
+        data.extend(stream(&mut random, &seeds));
+        fuzzing::broker_bytes(&data);
     }
 }
