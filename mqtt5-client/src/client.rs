@@ -119,7 +119,8 @@ impl Client {
     /// were not declared yet. All calls share one stream, as its clones do.
     ///
     /// Without such a stream, messages of QoS 1 and 2 that nobody claims are held in a durable
-    /// session; all others are discarded and counted, and acknowledged.
+    /// session, unless they match one of the last 256 filters that were unsubscribed; all others are
+    /// discarded and counted, and acknowledged.
     #[must_use]
     pub fn messages(&self) -> Messages {
         let (key, consumer) = self.shared().run(|core| {

@@ -10,6 +10,10 @@ use crate::streams::{MessageQueue, StreamKey, StreamOptions, WhenFull};
 #[derive(Debug)]
 pub(crate) struct SharedExchange {
     owners: usize,
+    /// A consumer of one of them was done with it.
+    consumed: bool,
+    /// Its session is lost: no answer has an effect any more, but it is one message still.
+    lost: bool,
     worst: PublishReasonCode,
     /// What the owner with the worst reason has to say about it.
     properties: Option<AckProperties>,
@@ -64,6 +68,8 @@ impl Core {
                     let worst = PublishReasonCode::Success;
                     let exchange = SharedExchange {
                         owners: several.len(),
+                        consumed: false,
+                        lost: false,
                         worst,
                         properties: None,
                     };
@@ -92,18 +98,30 @@ impl Core {
     /// A message that no stream claims, or whose stream has gone.
     fn leave_unclaimed(&mut self, message: Message) {
         if let Some(token) = message.token()
-            && self.exchanges.contains_key(&token)
+            && let Some(exchange) = self.exchanges.get_mut(&token)
         {
-            // Others have it.
-            let _ = self.settle(token, PublishReasonCode::Success, None);
-            return;
+            if exchange.owners > 1 {
+                // Others have it.
+                exchange.owners -= 1;
+                return;
+            }
+            if exchange.consumed {
+                let worst = exchange.worst;
+                let _ = self.settle(token, worst, None);
+                return;
+            }
+            self.exchanges.remove(&token);
         }
         let unclaimed = self.unclaimed;
         let wanted = self
             .streams
             .get(&unclaimed)
             .is_some_and(|stream| stream.consumers > 0);
-        if wanted || (self.durable && message.token().is_some()) {
+        // Somebody may come for it, unless it is of what was unsubscribed: held, it would be in the
+        // way of all acknowledgements behind it for good.
+        let held =
+            self.durable && message.token().is_some() && !self.routes.was_left(message.topic());
+        if wanted || held {
             return self.put(unclaimed, message);
         }
         self.statistics.unclaimed_discarded += 1;
@@ -127,6 +145,13 @@ impl Core {
         }
     }
 
+    /// The session is lost, and with it the right to acknowledge what it brought.
+    pub(crate) fn lose_exchanges(&mut self) {
+        for exchange in self.exchanges.values_mut() {
+            exchange.lost = true;
+        }
+    }
+
     /// One owner of a message is done with it.
     pub(crate) fn settle(
         &mut self,
@@ -141,12 +166,15 @@ impl Core {
                 exchange.properties = properties;
             }
             exchange.owners -= 1;
-            if exchange.owners > 0 {
+            exchange.consumed = true;
+            if exchange.owners > 0 && !exchange.lost {
                 return Ok(());
             }
             reason = exchange.worst;
             properties = exchange.properties.take();
-            self.exchanges.remove(&token);
+            if exchange.owners == 0 {
+                self.exchanges.remove(&token);
+            }
         }
         match properties {
             Some(properties) => self.session.acknowledge_with(token, reason, properties),
@@ -219,7 +247,12 @@ impl Core {
         }
         self.leave_routes(key, &stream.routes);
         for message in stream.drain() {
-            self.leave_unclaimed(message);
+            if message.token().is_some() {
+                self.leave_unclaimed(message);
+            } else {
+                // Another stream may have had it: QoS 0 is at most once.
+                self.statistics.unclaimed_discarded += 1;
+            }
         }
     }
 }

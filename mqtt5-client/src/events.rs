@@ -7,16 +7,18 @@ use mqtt5_proto::session::{Connected, ConnectionEnd, Event, OperationId, Publish
 
 use crate::errors::{CloseReason, ReauthenticateError};
 use crate::options::StallPolicy;
-use crate::shared::{AuthStep, Core};
+use crate::shared::{AuthStep, Core, Trust};
 use crate::state::{ConnectionInfo, ConnectionState};
 use crate::streams::StreamEnd;
 use crate::taps::{Notice, UnobservedVerdict};
 
 impl Core {
-    /// Handles all events; whether there were any.
+    /// Handles all events, up to one that the authenticator has to look at; whether there were any.
     pub(crate) fn drain_events(&mut self) -> bool {
         let mut any = false;
-        while let Some(event) = self.session.poll_event() {
+        while !matches!(self.trust, Trust::Asked(_))
+            && let Some(event) = self.session.poll_event()
+        {
             any = true;
             self.handle_event(event);
         }
@@ -25,8 +27,14 @@ impl Core {
 
     fn handle_event(&mut self, event: Event) {
         match event {
+            Event::Message(_) if matches!(self.trust, Trust::Denied) => {}
             Event::Message(message) => self.route(message),
             Event::Published { operation, verdict } => self.handle_published(operation, verdict),
+            Event::Connected(connected) if self.has_authenticator => {
+                let data = connected.properties.authentication_data.clone();
+                self.auth_steps.push_back(AuthStep::Succeeded(data));
+                self.trust = Trust::Asked(connected);
+            }
             Event::Connected(connected) => self.handle_connected(*connected),
             Event::Disconnected(end) => self.handle_disconnected(end),
             Event::Subscribed { operation, verdict } => self.handle_subscribed(operation, verdict),
@@ -37,8 +45,8 @@ impl Core {
                 self.auth_steps.push_back(AuthStep::Challenge(challenge));
             }
             Event::Reauthenticated(last) => {
-                self.auth_steps.push_back(AuthStep::Succeeded(last.data));
-                self.finish_reauthentication(Ok(()));
+                self.auth_steps
+                    .push_back(AuthStep::Reauthenticated(last.data));
             }
             Event::AcksStalled {
                 qos,
@@ -89,6 +97,13 @@ impl Core {
         self.observed_verdicts.push(unobserved, &mut self.wakeups);
     }
 
+    /// The authenticator believes the server's yes to the CONNECT.
+    pub(crate) fn trust_server(&mut self) {
+        if let Trust::Asked(connected) = std::mem::take(&mut self.trust) {
+            self.handle_connected(*connected);
+        }
+    }
+
     fn handle_connected(&mut self, connected: Connected) {
         let Connected {
             session_present,
@@ -100,13 +115,9 @@ impl Core {
         let lost = session_lost || (again && !session_present);
         if lost {
             self.statistics.sessions_lost += 1;
-            self.exchanges.clear();
+            self.lose_exchanges();
             self.notices.push(&Notice::SessionLost, &mut self.wakeups);
             self.restore_routes();
-        }
-        if self.has_authenticator {
-            let data = properties.authentication_data.clone();
-            self.auth_steps.push_back(AuthStep::Succeeded(data));
         }
         let Some(limits) = self.session.limits() else {
             return;
@@ -129,6 +140,7 @@ impl Core {
     fn handle_disconnected(&mut self, end: Box<ConnectionEnd>) {
         self.connection_end = Some(end);
         self.auth_steps.clear();
+        self.trust = Trust::Given;
         self.finish_reauthentication(Err(ReauthenticateError::Disconnected));
     }
 
@@ -149,6 +161,9 @@ impl Core {
         self.transport_closing = false;
         self.last_words = false;
         self.paused = false;
+        if matches!(self.trust, Trust::Asked(_)) {
+            self.trust = Trust::Denied;
+        }
         self.drain_events();
     }
 

@@ -31,8 +31,9 @@ use crate::streams::{Grant, MessageQueue, StreamEnd, StreamKey};
 /// # End
 /// The stream outlives reconnects. It ends (`None`) when it is unsubscribed, when the server refuses
 /// the subscription, or when the client is closed; [`end_reason`](Self::end_reason) tells. When the
-/// last clone is dropped, an ephemeral session unsubscribes in the background, and what waited in the
-/// stream is treated as claimed by nobody; a durable session keeps the subscription.
+/// last clone is dropped, an ephemeral session unsubscribes in the background; a durable session keeps
+/// the subscription. Messages of QoS 1 and 2 that waited in the stream are treated as claimed by
+/// nobody, unless another stream has them too; those of QoS 0 are discarded.
 pub struct Messages {
     handle: Arc<Handle>,
     stream: StreamKey,

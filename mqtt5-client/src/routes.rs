@@ -4,7 +4,7 @@
 //! the filters alone for a message without an identifier, or with one that is not known or does not
 //! fit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use mqtt5_proto::TopicFilter;
 use mqtt5_proto::packet::{Subscription, SubscriptionIdentifier, UserProperty};
@@ -16,6 +16,9 @@ use crate::streams::StreamKey;
 /// How many identifiers of earlier requests a route remembers. Messages with a forgotten one are
 /// routed by the filters.
 const MAX_OLDER: usize = 4;
+
+/// How many filters are remembered that were unsubscribed.
+const MAX_LEFT: usize = 256;
 
 /// Names a route.
 pub(crate) type RouteKey = u64;
@@ -45,6 +48,9 @@ pub(crate) struct Routes {
     by_filter: HashMap<TopicFilter, RouteKey>,
     by_identifier: NumberMap<u32, Vec<RouteKey>>,
     last_identifier: u32,
+    /// Filters that were unsubscribed, the oldest first. The server may still have messages for
+    /// them, which nobody is going to claim.
+    left: VecDeque<TopicFilter>,
 }
 
 impl Routes {
@@ -87,6 +93,7 @@ impl Routes {
         identifier: Option<SubscriptionIdentifier>,
         user_properties: &[UserProperty],
     ) -> RouteKey {
+        self.left.retain(|left| *left != subscription.filter);
         let key = *self
             .by_filter
             .entry(subscription.filter.clone())
@@ -166,6 +173,20 @@ impl Routes {
         let identifiers = route.identifier.iter().chain(&route.older);
         self.forget_identifiers(key, identifiers.copied());
         Some(route)
+    }
+
+    /// `filter` is unsubscribed.
+    pub(crate) fn leave(&mut self, filter: TopicFilter) {
+        self.left.retain(|left| *left != filter);
+        if self.left.len() == MAX_LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back(filter);
+    }
+
+    /// Whether a message of this topic comes from what was unsubscribed.
+    pub(crate) fn was_left(&self, topic: &str) -> bool {
+        self.left.iter().any(|filter| filter.matches(topic))
     }
 
     /// Whether some stream is to have messages of this topic.

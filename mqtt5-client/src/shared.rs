@@ -9,7 +9,8 @@ use mqtt5_proto::Instant;
 use mqtt5_proto::codec::BinaryData;
 use mqtt5_proto::packet::{Disconnect, DisconnectProperties};
 use mqtt5_proto::session::{
-    AckToken, Challenge, ConnectionEnd, Message, Phase, PublishVerdict, Session, Transmit,
+    AckToken, Challenge, Connected, ConnectionEnd, Message, Phase, PublishVerdict, Session,
+    Transmit,
 };
 
 use crate::delivery::SharedExchange;
@@ -64,7 +65,21 @@ pub(crate) enum AuthStep {
     /// A re-authentication is to begin.
     Begin,
     Challenge(Box<Challenge>),
+    /// The server's yes to a CONNECT; [`Trust::Asked`] until the authenticator has looked at it.
     Succeeded(Option<BinaryData>),
+    /// The server's yes to a re-authentication.
+    Reauthenticated(Option<BinaryData>),
+}
+
+/// Whether the server is what it says it is, as far as the authenticator can tell.
+#[derive(Debug, Default)]
+pub(crate) enum Trust {
+    #[default]
+    Given,
+    /// The server said yes. Until the authenticator has looked at it, nothing is sent or delivered.
+    Asked(Box<Connected>),
+    /// For the rest of the connection, nothing that comes is delivered.
+    Denied,
 }
 
 /// All state but transport and timer.
@@ -114,6 +129,7 @@ pub(crate) struct Core {
 
     pub(crate) has_authenticator: bool,
     pub(crate) auth_steps: VecDeque<AuthStep>,
+    pub(crate) trust: Trust,
     pub(crate) reauthentication: Option<SlotKey>,
     pub(crate) reauthenticated: Slots<Result<(), ReauthenticateError>>,
 
@@ -160,6 +176,7 @@ impl Core {
             statistics: Statistics::default(),
             has_authenticator: options.authenticator.is_some(),
             auth_steps: VecDeque::new(),
+            trust: Trust::Given,
             reauthentication: None,
             reauthenticated: Slots::default(),
             connection_end: None,
@@ -214,6 +231,9 @@ impl Core {
     pub(crate) fn advance(&mut self, now: Instant) {
         loop {
             self.drain_events();
+            if matches!(self.trust, Trust::Asked(_)) {
+                return;
+            }
             self.send_retries();
             self.pump(now);
             if !self.drain_events() {

@@ -208,6 +208,26 @@ fn a_session_that_ends_its_connections_is_dropped_or_given_up() {
 }
 
 #[test]
+fn a_busy_or_restarting_server_does_not_cost_the_session() {
+    let (client, mut sim) = Sim::connected(options());
+    let mut done = pin!(client.publish("a", "x").qos(QoS::AtLeastOnce).into_future());
+    assert!(poll(done.as_mut()).is_pending());
+    sim.settle();
+    // Server busy, shutting down, keep alive timeout: none of them blames the session.
+    for code in [0x89, 0x8B, 0x8D] {
+        sim.reset();
+        for _ in 0..5 {
+            assert_eq!(sim.reconnect(CONNACK_RESUMED)[9] & 2, 0, "{code:#04x}");
+            sim.send(&[0xE0, 2, code, 0]);
+            sim.close();
+        }
+    }
+    assert_eq!(sim.reconnect(CONNACK_RESUMED)[9] & 2, 0);
+    sim.send(&puback(1));
+    assert!(matches!(poll(done), Poll::Ready(Ok(_))));
+}
+
+#[test]
 fn every_state_is_told() {
     let (client, mut sim) = Sim::new(options());
     let mut changes = client.state_changes();

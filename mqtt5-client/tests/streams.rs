@@ -195,6 +195,42 @@ fn a_durable_session_holds_what_nobody_claims() {
 }
 
 #[test]
+fn what_several_dropped_streams_had_is_held_once_and_not_acknowledged_unread() {
+    for lost in [false, true] {
+        let durable = options().durable("c", Duration::from_secs(60));
+        let (client, mut sim) = Sim::connected_by(durable, CONNACK_RESUMED);
+        let one = granted(&mut sim, client.subscribe("a/#"), 1);
+        let two = granted(&mut sim, client.subscribe("a/+"), 1);
+        sim.send(&publish(1, 1, "a/b", &[1, 2], "x"));
+        if lost {
+            sim.reset();
+            sim.reconnect(CONNACK);
+        }
+        let mut rest = client.messages();
+        drop(one);
+        drop(two);
+        assert!(sim.packets().iter().all(|packet| packet[0] != 0x40));
+        assert_eq!(payload(&mut rest), "x");
+        assert!(waits(rest.next()));
+        let acknowledged = sim.packets().contains(&puback(1));
+        assert_eq!(acknowledged, !lost);
+    }
+}
+
+#[test]
+fn a_message_of_qos_0_that_two_streams_had_comes_to_nobody_twice() {
+    let (client, mut sim) = Sim::connected(options());
+    let one = granted(&mut sim, client.subscribe("a/#"), 1);
+    let two = granted(&mut sim, client.subscribe("a/+"), 1);
+    let mut rest = client.messages();
+    sim.send(&publish(0, 0, "a/b", &[1, 2], "x"));
+    drop(one);
+    drop(two);
+    assert!(waits(rest.next()));
+    assert_eq!(client.statistics().unclaimed_discarded, 2);
+}
+
+#[test]
 fn the_newest_or_the_oldest_of_qos_0_is_dropped_and_counted() {
     for (when_full, kept) in [
         (WhenFull::DropNewest, ["1", "2"]),

@@ -5,7 +5,7 @@ use mqtt5_proto::packet::{Disconnect, DisconnectReasonCode};
 use super::{Driver, Stage};
 use crate::authentication::NoAnswer;
 use crate::errors::{CloseReason, ReauthenticateError};
-use crate::shared::AuthStep;
+use crate::shared::{AuthStep, Trust};
 use crate::transport::{Connect, Timer};
 
 impl<C: Connect, T: Timer> Driver<C, T> {
@@ -23,7 +23,17 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         let data = match step {
             AuthStep::Begin => authenticator.begin(),
             AuthStep::Challenge(challenge) => authenticator.respond(challenge)?,
-            AuthStep::Succeeded(data) => return authenticator.verify(data.as_ref()),
+            // The server's yes counts only if the authenticator believes it.
+            AuthStep::Succeeded(data) => {
+                authenticator.verify(data.as_ref())?;
+                self.shared.command(|core, _| core.trust_server());
+                return Ok(());
+            }
+            AuthStep::Reauthenticated(data) => {
+                authenticator.verify(data.as_ref())?;
+                self.shared.run(|core| core.finish_reauthentication(Ok(())));
+                return Ok(());
+            }
         };
         self.shared.command(|core, _| {
             if let Err(refused) = core.session.authenticate(data) {
@@ -41,6 +51,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
             let reason = DisconnectReasonCode::UnspecifiedError;
             // Fails only if the connection is ending already.
             let _ = core.session.disconnect(Disconnect::new(reason));
+            core.trust = Trust::Denied;
         });
         if let Stage::Open(connection) = &mut self.stage {
             connection.unauthenticated = true;

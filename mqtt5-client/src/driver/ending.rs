@@ -107,7 +107,9 @@ impl<C: Connect, T: Timer> Driver<C, T> {
             EndClass::Final | EndClass::Elsewhere { permanent: true } => {
                 return Some(CloseReason::Final(failure.clone()));
             }
-            EndClass::Retry | EndClass::RetryGuarded | EndClass::Elsewhere { .. } => {}
+            // The session is not to blame: a busy or restarting server must not cost it.
+            EndClass::Retry | EndClass::Elsewhere { .. } => return None,
+            EndClass::RetryGuarded => {}
         }
         if end.repeated >= HOPELESS {
             match self.backoff.loop_guard() {

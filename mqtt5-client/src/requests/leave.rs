@@ -126,6 +126,9 @@ impl Core {
             user_properties: Vec::new(),
         }) {
             Ok(id) => {
+                for filter in &operation.filters {
+                    self.routes.leave(filter.clone());
+                }
                 self.requests
                     .insert(id.get(), Request::Unsubscribe(operation));
                 None

@@ -33,7 +33,7 @@ pub(crate) enum Dial {
 #[derive(Default)]
 pub(crate) struct Wire {
     to_client: VecDeque<u8>,
-    from_client: Vec<u8>,
+    pub(crate) from_client: Vec<u8>,
     /// How many bytes the client may still write.
     pub(crate) window: Option<usize>,
     pub(crate) server_closed: bool,

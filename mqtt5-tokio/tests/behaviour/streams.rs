@@ -555,3 +555,27 @@ fn a_shared_subscription_is_matched_without_its_prefix() {
         assert_eq!(next_text(&mut messages).await, "work");
     });
 }
+
+/// A PUBACK was lost with its connection, and the message is repeated when its stream is gone.
+#[test]
+fn a_message_of_an_unsubscribed_stream_does_not_hold_up_a_durable_session() {
+    run(async {
+        let server = Server::start().await;
+        let builder = server.builder().durable("c", Duration::from_secs(60));
+        let (client, mut link) = server.connect_by(builder, RESUMED).await;
+        let mut kept = subscribed(&client, &mut link, "kept").await;
+        let gone = subscribed(&client, &mut link, "gone").await;
+        let leaving = tokio::spawn(gone.unsubscribe());
+        let unsubscribe = link.expect_kind(0xA2).await;
+        let id = id_of(&unsubscribe).to_be_bytes();
+        link.send(packet(0xB0, &[id[0], id[1], 0, 0])).await;
+        soon(leaving).await.unwrap().unwrap();
+
+        link.send(publish(0xA, "gone", Some(1), b"again")).await;
+        link.send(publish(0x2, "kept", Some(2), b"2")).await;
+        assert_eq!(next_text(&mut kept).await, "2");
+        assert!(poll_once(&mut kept.next()).is_pending());
+        link.expect(ack(0x40, 1)).await;
+        link.expect(ack(0x40, 2)).await;
+    });
+}
