@@ -184,9 +184,10 @@ impl Routes {
         self.left.push_back(filter);
     }
 
-    /// Whether a message of this topic comes from what was unsubscribed.
+    /// Whether a message of this topic can only come from what was unsubscribed.
     pub(crate) fn was_left(&self, topic: &str) -> bool {
-        self.left.iter().any(|filter| filter.matches(topic))
+        let is_there = |route: &Route| route.subscription.filter.matches(topic);
+        self.left.iter().any(|filter| filter.matches(topic)) && !self.routes.values().any(is_there)
     }
 
     /// Whether some stream is to have messages of this topic.

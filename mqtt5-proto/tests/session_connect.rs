@@ -376,6 +376,8 @@ fn edge_case_77_a_connack_that_never_comes_ends_the_attempt() {
         Some(peer.now + Duration::from_secs(10))
     );
     peer.wait(Duration::from_millis(9_999));
+    // Something else may have been due.
+    peer.session.handle_timeout(peer.now);
     assert_eq!(peer.session.phase(), Phase::Connecting);
     peer.wait(Duration::from_millis(1));
     assert_eq!(closed_in_silence(&mut peer), EndReason::ConnectTimeout);
