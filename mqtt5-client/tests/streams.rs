@@ -469,3 +469,29 @@ fn a_publish_wakes_a_driver_that_rests_at_the_end_of_its_input() {
     sim.settle();
     assert!(!client.state().is_connected());
 }
+
+#[test]
+fn what_a_subscription_without_a_stream_brings_is_held_though_another_was_unsubscribed() {
+    let durable = options().durable("c", Duration::from_secs(60));
+    let (client, mut sim) = Sim::connected_by(durable, CONNACK_RESUMED);
+    let left = granted(&mut sim, client.subscribe("a/#"), 1);
+    drop(granted(&mut sim, client.subscribe("a/+"), 1));
+    let mut leaving = pin!(left.unsubscribe());
+    assert!(poll(leaving.as_mut()).is_pending());
+    assert_eq!(sim.packets(), [unsubscribe(1, "a/#")]);
+    sim.send(&unsuback(1, 0));
+    assert!(poll(leaving).is_ready());
+    // One for both of them, and one for what was left alone.
+    sim.send(&publish(1, 1, "a/b", &[], "held"));
+    sim.send(&publish(1, 2, "a", &[], "gone"));
+    assert_eq!(
+        sim.packets(),
+        Vec::<Vec<u8>>::new(),
+        "a PUBACK overtakes none"
+    );
+    let mut again = granted(&mut sim, client.subscribe("a/+"), 1);
+    assert_eq!(payload(&mut again), "held");
+    assert!(waits(again.next()));
+    assert_eq!(sim.packets(), [puback(1), puback(2)]);
+    assert_eq!(client.statistics().unclaimed_discarded, 1);
+}
