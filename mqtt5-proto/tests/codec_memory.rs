@@ -68,19 +68,20 @@ fn a_payload_that_leaves_from_where_it_lies_gets_no_room_in_the_buffer() {
 
 #[test]
 fn a_decoder_that_waited_still_knows_how_large_the_chunk_is() {
-    let (first, second) = (publish(700), publish(300));
+    let (first, second) = (publish(900), publish(300));
     let chunk = [&first[..], &second].concat();
     let mut buffer = BytesMut::with_capacity(2000);
-    buffer.extend_from_slice(&chunk[..900]);
+    buffer.extend_from_slice(&chunk[..1100]);
     let mut decoder = Decoder::default();
     assert!(decoder.next_frame(&mut buffer).unwrap().is_some());
     // In vain, twice: the second time the buffer is as large as the time before.
     assert_eq!(decoder.next_frame(&mut buffer), Ok(None));
     assert_eq!(decoder.next_frame(&mut buffer), Ok(None));
-    buffer.extend_from_slice(&chunk[900..]);
+    buffer.extend_from_slice(&chunk[1100..]);
     let range = buffer.as_ptr_range();
     let frame = decoder.next_frame(&mut buffer).unwrap().unwrap();
-    // 1,300 bytes are left of the chunk, but the frame would keep all 2,000 of it alive.
+    // 1,100 bytes are left of the chunk, less than four times the frame, but it would keep all
+    // 2,000 of it alive.
     assert_eq!(frame.as_slice(), second);
     assert!(!range.contains(&frame.as_slice().as_ptr()));
 }
