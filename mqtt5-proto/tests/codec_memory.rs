@@ -101,3 +101,46 @@ fn a_detached_message_shares_nothing_with_the_chunk() {
     assert_eq!(detached.payload(), message.payload());
     assert!(!range.contains(&detached.payload().as_ptr()));
 }
+
+#[test]
+fn a_frame_pins_at_most_four_times_its_size() {
+    // A whole chunk of packets of 1,000 bytes, the last of which find a buffer with little room
+    // left, but keep all of the chunk alive if they are shared.
+    let one = publish(1000);
+    let chunk = one.repeat(64);
+    let mut buffer = BytesMut::from(&chunk[..]);
+    let range = buffer.as_ptr_range();
+    let mut decoder = Decoder::default();
+    let mut count = 0;
+    while let Some(frame) = decoder.next_frame(&mut buffer).unwrap() {
+        assert_eq!(frame.as_slice(), one);
+        assert!(
+            !range.contains(&frame.as_slice().as_ptr()),
+            "frame {count} pins the chunk"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 64);
+
+    // In a chunk of its own, and of up to four times its size, it is shared.
+    for (capacity, shared) in [
+        (one.len(), true),
+        (one.len() * 4, true),
+        (one.len() * 4 + 1, false),
+    ] {
+        let mut buffer = BytesMut::with_capacity(capacity);
+        buffer.extend_from_slice(&one);
+        let range = buffer.as_ptr_range();
+        let frame = decoder.next_frame(&mut buffer).unwrap().unwrap();
+        assert_eq!(
+            range.contains(&frame.as_slice().as_ptr()),
+            shared,
+            "{capacity}"
+        );
+        assert!(!range.contains(&frame.detach().as_slice().as_ptr()));
+        // A small one is in the frame itself.
+        let mut buffer = BytesMut::from(&b"\xC0\0"[..]);
+        let frame = decoder.next_frame(&mut buffer).unwrap().unwrap();
+        assert!(!range.contains(&frame.as_slice().as_ptr()));
+    }
+}
