@@ -18,6 +18,8 @@ struct Arrival {
     qos: u8,
     /// Its marks, by which copies of one message can mostly be told apart.
     marks: u32,
+    /// Those of its latest copy: the first may have been read and not looked at when the link broke.
+    copy_marks: u32,
     /// The arrival of the same message before it.
     before: usize,
     delivered: Vec<StreamId>,
@@ -44,6 +46,11 @@ pub(super) fn marks(
     let mix = |mixed: u32, number: u32| mixed.wrapping_mul(31).wrapping_add(number);
     let start = mix(flags, u32::try_from(size).unwrap_or(u32::MAX));
     identifiers.fold(start, mix)
+}
+
+fn marks_of(publish: &Publish<'_>, size: usize) -> u32 {
+    let identifiers = publish.properties.numbers(Property::SubscriptionIdentifier);
+    marks(publish.dup, publish.retain, size, identifiers)
 }
 
 /// What has to become of a PUBLISH.
@@ -123,11 +130,12 @@ impl Receiving {
     fn arrive(&mut self, publish: &Publish<'_>, size: usize, number: u32, how: How) -> usize {
         let index = self.arrivals.len();
         let before = self.latest.insert(number, index).unwrap_or(NONE);
-        let identifiers = publish.properties.numbers(Property::SubscriptionIdentifier);
+        let marks = marks_of(publish, size);
         self.arrivals.push(Arrival {
             number,
             qos: publish.qos,
-            marks: marks(publish.dup, publish.retain, size, identifiers),
+            marks,
+            copy_marks: marks,
             before,
             delivered: Vec::new(),
             token: None,
@@ -137,6 +145,17 @@ impl Receiving {
             optional: how == How::Again,
         });
         index
+    }
+
+    /// All arrivals of a message, the latest first.
+    pub(super) fn arrivals_of(&self, number: u32) -> Vec<&impl std::fmt::Debug> {
+        let mut all = Vec::new();
+        let mut at = self.latest.get(&number).copied();
+        while let Some(arrival) = at.and_then(|at| self.arrivals.get(at)) {
+            all.push(arrival);
+            at = Some(arrival.before);
+        }
+        all
     }
 
     pub(super) const fn count(&self) -> usize {
@@ -158,17 +177,19 @@ impl Receiving {
     /// that it has not had; and whether it can be no other.
     pub(super) fn take(&mut self, stream: StreamId, taken: &Taken) -> Option<(usize, bool)> {
         let mut candidates = 0;
-        let mut best: Option<((bool, bool, bool), usize)> = None;
+        let mut best: Option<([bool; 4], usize)> = None;
         let mut at = self.latest.get(&taken.number).copied().unwrap_or(NONE);
         while let Some(arrival) = self.arrivals.get(at) {
-            let same = arrival.qos == taken.qos && arrival.marks == taken.marks;
+            let same = arrival.qos == taken.qos
+                && (arrival.marks == taken.marks || arrival.copy_marks == taken.marks);
             let known = arrival
                 .token
                 .is_some_and(|token| Some(token) != taken.token);
             candidates += usize::from(same);
             if same && !known && !arrival.delivered.contains(&stream) {
                 let later = at >= taken.from;
-                let rank = (arrival.token.is_some(), later, !arrival.optional);
+                let exact = arrival.marks == taken.marks;
+                let rank = [arrival.token.is_some(), exact, later, !arrival.optional];
                 if best.is_none_or(|(best, _)| rank >= best) {
                     best = Some((rank, at));
                 }
@@ -304,7 +325,10 @@ impl Receiving {
         };
         if known.is_some() {
             self.in_flight = self.in_flight.saturating_sub(1);
-            // A second PUBREC that was on its way leaves all the same.
+            // A second PUBREC that was on its way leaves all the same, for nothing.
+            for (id, own) in &mut self.doubtful {
+                *own &= *id != packet_id;
+            }
             if code == Some(0) && self.order[1].contains(&packet_id) {
                 self.doubtful.push((packet_id, false));
             }
@@ -392,6 +416,11 @@ impl Judge {
             let copy = same && (qos == 2 || exchange.here || publish.dup);
             if copy {
                 world.tally.repeated += 1;
+                if let Some(arrival) = receiving.arrivals.get_mut(exchange.arrival)
+                    && arrival.delivered.is_empty()
+                {
+                    arrival.copy_marks = marks_of(publish, size);
+                }
                 if !exchange.here {
                     exchange.here = true;
                     receiving.in_flight += 1;

@@ -29,7 +29,7 @@ struct Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     all: Vec<Stream>,
-    /// The filters of each Subscription Identifier, as it was sent last.
+    /// The filters of each Subscription Identifier: it goes by itself for each that is restored.
     names: BTreeMap<u32, Vec<usize>>,
     /// A filter was refused that messages could come by: which filters hold is not followed any more.
     refused: bool,
@@ -37,7 +37,10 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(super) fn named(&mut self, identifier: u32, filters: &[usize]) {
-        self.names.insert(identifier, filters.to_vec());
+        self.names
+            .entry(identifier)
+            .or_default()
+            .extend_from_slice(filters);
     }
 
     pub(super) fn refused(&mut self, filter: usize) {
@@ -174,7 +177,10 @@ impl Judge {
         let Some((arrival, certain)) = self.receiving.take(id, &taken) else {
             return broken(
                 "a message is delivered once",
-                format_args!("message {number} of QoS {qos} to stream {id}"),
+                format_args!(
+                    "message {number} of QoS {qos} to stream {id}: {taken:?} of {:?}",
+                    self.receiving.arrivals_of(number)
+                ),
             );
         };
         if !certain {
