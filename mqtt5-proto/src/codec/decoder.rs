@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{DecodeError, FixedHeader, Frame, Violation};
 
@@ -114,16 +114,37 @@ impl Decoder {
     /// As [`header`](Self::header); the stream cannot go on after an error.
     #[inline]
     pub fn next_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        // A buffer tells only what is left of its allocation, which shrinks as packets are taken.
-        // When it grows, the allocation is a new one, or one that was won back whole.
+        match self.header(input)? {
+            Some(header) => Ok(self.take_frame(input, header.packet_size())),
+            None => {
+                self.watch(input);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes a packet of `size` bytes; `None` if it has not arrived yet.
+    #[inline]
+    pub(crate) fn take_frame(&mut self, input: &mut BytesMut, size: usize) -> Option<Frame> {
+        self.watch(input);
+        Frame::take(input, size, self.chunk)
+    }
+
+    /// Passes over `size` bytes that were read where they lie.
+    #[inline]
+    pub(crate) fn skip(&mut self, input: &mut BytesMut, size: usize) {
+        self.watch(input);
+        input.advance(size.min(input.len()));
+    }
+
+    /// A buffer tells only what is left of its allocation, which shrinks as packets are taken.
+    /// When it grows, the allocation is a new one, or one that was won back whole.
+    #[inline]
+    fn watch(&mut self, input: &BytesMut) {
         let capacity = input.capacity();
         if capacity > self.capacity {
             self.chunk = capacity;
         }
         self.capacity = capacity;
-        match self.header(input)? {
-            Some(header) => Ok(Frame::take(input, header.packet_size(), self.chunk)),
-            None => Ok(None),
-        }
     }
 }

@@ -34,14 +34,16 @@ pub trait Sink {
 
     #[inline]
     fn variable_byte_integer(&mut self, value: u32) {
-        let mut bytes = [0; 4];
-        let len = variable_byte_integer_len(value);
-        for (index, byte) in bytes.iter_mut().enumerate().take(len) {
-            let more = if index + 1 < len { 0x80 } else { 0 };
-            let [.., low] = (value >> (7 * index)).to_be_bytes();
-            *byte = low & 0x7F | more;
+        let [a, b, c, d] = [0, 7, 14, 21].map(|shift| {
+            let [low, ..] = (value >> shift).to_le_bytes();
+            low & 0x7F
+        });
+        match variable_byte_integer_len(value) {
+            1 => self.byte(a),
+            2 => self.slice(&[a | 0x80, b]),
+            3 => self.slice(&[a | 0x80, b | 0x80, c]),
+            _ => self.slice(&[a | 0x80, b | 0x80, c | 0x80, d]),
         }
-        self.slice(&bytes[..len]);
     }
 
     /// A two-byte length and the bytes. Every caller holds a type that is at most 65,535 long.
@@ -73,10 +75,17 @@ impl Sink for Count {
     }
 }
 
-impl Sink for BytesMut {
+/// Writes to where room was made. The room is what [`Count`] counted for the same description.
+struct Room<'a>(&'a mut [u8]);
+
+impl Sink for Room<'_> {
     #[inline]
     fn slice(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+        let room = core::mem::take(&mut self.0);
+        if let Some((here, rest)) = room.split_at_mut_checked(bytes.len()) {
+            here.copy_from_slice(bytes);
+            self.0 = rest;
+        }
     }
 }
 
@@ -119,7 +128,7 @@ pub trait Encode: Body {
 }
 
 #[inline]
-fn remaining_length<P: Body>(packet: &P) -> Result<u32, PacketTooLarge> {
+pub(crate) fn remaining_length<P: Body>(packet: &P) -> Result<u32, PacketTooLarge> {
     let mut count = Count(packet.tail().len());
     packet.body(&mut count);
     match u32::try_from(count.0) {
@@ -133,35 +142,50 @@ fn remaining_length<P: Body>(packet: &P) -> Result<u32, PacketTooLarge> {
 impl<P: Body> Encode for P {
     #[inline]
     fn packet_size(&self) -> Result<usize, PacketTooLarge> {
-        Ok(size(remaining_length(self)?))
+        Ok(packet_size(remaining_length(self)?))
     }
 
     #[inline]
     fn encode(&self, out: &mut BytesMut) -> Result<usize, PacketTooLarge> {
-        let length = remaining_length(self)?;
-        out.reserve(size(length));
-        write(self, length, out);
-        out.slice(self.tail());
-        Ok(size(length))
+        Ok(encode_counted(self, remaining_length(self)?, out))
     }
 
     #[inline]
     fn encode_without_payload(&self, out: &mut BytesMut) -> Result<usize, PacketTooLarge> {
         let length = remaining_length(self)?;
-        out.reserve(size(length) - self.tail().len());
-        write(self, length, out);
-        Ok(size(length))
+        encode_head(self, length, out);
+        Ok(packet_size(length))
     }
 }
 
-/// Of a whole packet with this Remaining Length.
-const fn size(remaining_length: u32) -> usize {
+/// Of a whole packet with this Remaining Length, in bytes.
+pub(crate) const fn packet_size(remaining_length: u32) -> usize {
     1 + variable_byte_integer_len(remaining_length) + remaining_length as usize
 }
 
+/// Writes a packet whose Remaining Length was counted before. Returns its size.
 #[inline]
-fn write<P: Body>(packet: &P, remaining_length: u32, out: &mut BytesMut) {
-    out.byte(packet.first_byte());
-    out.variable_byte_integer(remaining_length);
-    packet.body(out);
+pub(crate) fn encode_counted<P: Body>(
+    packet: &P,
+    remaining_length: u32,
+    out: &mut BytesMut,
+) -> usize {
+    let size = packet_size(remaining_length);
+    out.reserve(size);
+    encode_head(packet, remaining_length, out);
+    out.extend_from_slice(packet.tail());
+    size
+}
+
+/// All but the [`tail`](Body::tail).
+#[inline]
+pub(crate) fn encode_head<P: Body>(packet: &P, remaining_length: u32, out: &mut BytesMut) {
+    let start = out.len();
+    let head = packet_size(remaining_length) - packet.tail().len();
+    // To fill zeros in and write over them costs less than to look at the capacity for each field.
+    out.resize(start + head, 0);
+    let mut room = Room(out.get_mut(start..).unwrap_or_default());
+    room.byte(packet.first_byte());
+    room.variable_byte_integer(remaining_length);
+    packet.body(&mut room);
 }

@@ -30,5 +30,7 @@ pub(crate) use data_type::{
     Parsed, be_u16, be_u32, binary, byte, check_utf8, check_utf8_bytes, length_prefixed, string,
     variable_byte_integer,
 };
-pub(crate) use encode::{Body, Count, Sink};
+pub(crate) use encode::{
+    Body, Count, Sink, encode_counted, encode_head, packet_size, remaining_length,
+};
 pub(crate) use error::{Fault, fail};

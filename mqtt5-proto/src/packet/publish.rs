@@ -185,7 +185,16 @@ impl Body for Publish<'_> {
         if let Some(id) = self.delivery.packet_id() {
             sink.be_u16(id.get());
         }
-        self.put_section(sink);
+        match self {
+            // The usual case: no properties.
+            Self {
+                properties: None,
+                subscription_identifiers: [],
+                topic: PublishTopic::Name(_),
+                ..
+            } => sink.byte(0),
+            _ => self.put_section(sink),
+        }
     }
 
     #[inline]

@@ -8,7 +8,6 @@ use bytes::BytesMut;
 
 use super::keep_alive::KeepAlive;
 use super::limits::Asked;
-use super::outbound::Queued;
 use super::{EndReason, Limits, Phase};
 use crate::codec::{DecodeError, Decoder, Encode, Violation};
 use crate::packet::{
@@ -26,8 +25,6 @@ pub(super) struct Mark {
 
 #[derive(Debug)]
 pub(super) enum Marked {
-    /// A message of QoS 0 is sent.
-    Message(Queued),
     /// So many PUBACKs and failed PUBRECs are sent.
     Acks(usize),
     /// Our DISCONNECT is sent.

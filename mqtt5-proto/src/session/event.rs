@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 use bytes::Bytes;
 
@@ -16,13 +17,18 @@ use crate::session::Rule;
 
 /// The number of an accepted operation: rising, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(pub(super) u64);
+pub struct OperationId(NonZeroU64);
 
 impl OperationId {
+    /// That of the operation that was accepted after `earlier` others.
+    pub(super) const fn nth(earlier: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(earlier))
+    }
+
     /// The number.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 

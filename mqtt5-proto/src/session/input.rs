@@ -6,12 +6,13 @@ use alloc::sync::Arc;
 use bytes::BytesMut;
 
 use super::exchange::ToSender;
-use super::in_flight::{PendingRequest, Request};
 use super::inbound::{Answer, InboundLimit, Reception};
 use super::lifecycle::request_event;
+use super::messages::List;
 use super::outbound::Acked;
+use super::packet_ids::{PendingRequest, Request};
 use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
-use crate::codec::{DecodeError, Encode, Frame, Violation};
+use crate::codec::{DecodeError, Encode, FixedHeader, Violation};
 use crate::packet::{
     AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, Pubrel,
     QoS, Received, ReceivedPublish, ReleaseReasonCode, SubackView, UnsubackView,
@@ -65,13 +66,13 @@ impl Session {
                 break InputStatus::OutputFull;
             }
             connection.last_packet = None;
-            match connection.decoder.next_frame(input) {
-                Ok(Some(frame)) => {
-                    if let Err(error) = self.handle_frame(frame) {
+            match connection.decoder.header(input) {
+                Ok(Some(header)) if header.packet_size() <= input.len() => {
+                    if let Err(error) = self.handle_packet(header, input) {
                         self.close_for(error);
                     }
                 }
-                Ok(None) => {
+                Ok(_) => {
                     let missing = connection.decoder.missing(input).unwrap_or(1);
                     break InputStatus::NeedMore { missing };
                 }
@@ -90,6 +91,7 @@ impl Session {
         };
         if input.len() > connection.input_left
             && let Some(keep_alive) = &mut connection.keep_alive
+            && keep_alive.awaits_answer()
         {
             let mid_packet = connection
                 .decoder
@@ -126,19 +128,30 @@ impl Session {
         }
     }
 
+    /// Takes the packet at the start of `input`, which is whole.
     #[inline]
-    fn handle_frame(&mut self, frame: Frame) -> Result<(), DecodeError> {
-        let connected = self.phase() == Phase::Connected;
-        let first = frame.as_slice().first().copied().unwrap_or(0);
-        if self.connection.as_ref().is_some_and(|c| c.polled == 0) {
+    fn handle_packet(
+        &mut self,
+        header: FixedHeader,
+        input: &mut BytesMut,
+    ) -> Result<(), DecodeError> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        let (packet_type, size) = (header.packet_type(), header.packet_size());
+        if connection.polled == 0 {
             // Whoever speaks before the CONNECT does not answer it.
             return Err(DecodeError {
                 violation: Violation::UnexpectedPacket,
-                packet: PacketType::from_raw(first >> 4),
+                packet: Some(packet_type),
                 offset: 0,
             });
         }
-        if first >> 4 == PacketType::Publish as u8 {
+        let connected = connection.phase == Phase::Connected;
+        if packet_type == PacketType::Publish {
+            let Some(frame) = connection.decoder.take_frame(input, size) else {
+                return Ok(());
+            };
             let publish = ReceivedPublish::new(frame)?;
             self.note_packet(PacketType::Publish, publish.delivery().packet_id());
             if connected {
@@ -148,7 +161,34 @@ impl Session {
             }
             return Ok(());
         }
-        let packet = Packet::parse(frame.as_slice())?;
+        let packet = input.get(..size).unwrap_or_default();
+        match plain_ack(packet) {
+            Some(packet_id) if connected => self.handle_plain_ack(packet_type, packet_id),
+            _ => self.handle_other(Packet::parse(packet)?, connected),
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.decoder.skip(input, size);
+        }
+        Ok(())
+    }
+
+    /// As [`handle_other`](Self::handle_other) handles it, without what cannot be there.
+    #[inline]
+    fn handle_plain_ack(&mut self, packet_type: PacketType, packet_id: PacketId) {
+        self.note_packet(packet_type, Some(packet_id));
+        let success = Some((Received::Tabled(PublishReasonCode::Success), None));
+        match packet_type {
+            PacketType::Puback => self.handle_ack(packet_id, ToSender::Puback, success, None),
+            PacketType::Pubrec => self.handle_ack(packet_id, ToSender::Pubrec, success, None),
+            PacketType::Pubcomp => {
+                let code = Some(Received::Tabled(ReleaseReasonCode::Success));
+                self.handle_ack(packet_id, ToSender::Pubcomp, None, code);
+            }
+            _ => self.handle_pubrel(packet_id),
+        }
+    }
+
+    fn handle_other(&mut self, packet: Packet<'_>, connected: bool) {
         self.note_packet(packet.packet_type(), packet_id(&packet));
         match packet {
             Packet::Connack(connack) if !connected => self.handle_connack(&connack),
@@ -193,7 +233,6 @@ impl Session {
             }
             other => self.violation(other.packet_type(), Violation::UnexpectedPacket),
         }
-        Ok(())
     }
 
     /// Whether an answer may carry what it carries: nothing but its code if we asked for no
@@ -377,10 +416,13 @@ impl Session {
 
     /// After a resumption: PUBREL again for what waits for PUBCOMP, in the order of the PUBRECs.
     pub(super) fn queue_releases(&mut self) {
-        let mut next = self.outbound.table.first_release();
-        while let Some(packet_id) = next {
-            next = self.outbound.table.next(packet_id);
-            self.queue_pubrel(packet_id, ReleaseReasonCode::Success);
+        let mut next = self.outbound.messages.first(List::Releases);
+        while let Some(place) = next {
+            next = self.outbound.messages.next(place);
+            let exchange = self.outbound.messages.get(place);
+            if let Some(packet_id) = exchange.and_then(|exchange| exchange.packet_id) {
+                self.queue_pubrel(packet_id, ReleaseReasonCode::Success);
+            }
         }
     }
 
@@ -422,7 +464,7 @@ impl Session {
         if !self.may_explain(packet, properties) {
             return None;
         }
-        let pending = self.outbound.table.remove_request(packet_id);
+        let pending = self.outbound.packet_ids.remove_request(packet_id);
         match pending {
             Some(_) => self.outbound.settle(None),
             None => self.warn(Warning::UnknownRequest(packet_id)),
@@ -463,6 +505,16 @@ fn answered<R>(
     RequestVerdict::Answered {
         reason_codes: reason_codes.collect(),
         properties: owned(properties),
+    }
+}
+
+/// The Packet Identifier of a PUBACK, PUBREC, PUBREL or PUBCOMP that is as short as most are: all
+/// went well, and there is nothing to add.
+#[inline]
+fn plain_ack(packet: &[u8]) -> Option<PacketId> {
+    match *packet {
+        [0x40 | 0x50 | 0x62 | 0x70, 2, high, low] => PacketId::new(u16::from_be_bytes([high, low])),
+        _ => None,
     }
 }
 

@@ -70,6 +70,10 @@ impl KeepAlive {
         });
     }
 
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.awaiting.is_some()
+    }
+
     /// Any bytes show life, up to a bound; but a peer in the middle of a packet cannot answer
     /// before it is through, so the bound waits for the packet's end.
     pub(super) fn handle_received(&mut self, mid_packet: bool, now: Instant) {

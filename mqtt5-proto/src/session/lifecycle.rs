@@ -2,12 +2,12 @@
 //! (sections 3.1.2.4, 3.2.2 and 4.1).
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::connection::{AuthState, Connection, Marked};
-use super::in_flight::Request;
 use super::keep_alive::{Due, KeepAlive};
+use super::messages::List;
+use super::packet_ids::Request;
 use super::{
     Connected, ConnectionEnd, EndReason, Event, Limits, Phase, PublishVerdict, RequestVerdict,
     Session, Warning,
@@ -157,6 +157,7 @@ impl Session {
         let reason = connection.end.take().unwrap_or(EndReason::TransportClosed);
         let was_connected = connection.limits.is_some();
         self.settle_marks(&mut connection);
+        self.settle_qos0(connection.transmitted);
         self.settle_requests(connection.transmitted);
         self.outbound.handle_closed(connection.transmitted);
         self.inbound.handle_closed();
@@ -185,58 +186,67 @@ impl Session {
         self.events.push_back(Event::Disconnected(Box::new(end)));
     }
 
-    /// Messages of QoS 0 that the connection had taken on, and those that wait for one.
+    /// Acknowledgements of which it is not known that they left.
     fn settle_marks(&mut self, connection: &mut Connection) {
-        let mut unsent = VecDeque::new();
         for mark in connection.marks.drain(..) {
-            match mark.what {
-                Marked::Message(queued) if mark.start < connection.transmitted => {
-                    self.outbound.settle(Some(&queued.message));
-                    let message = Some(Box::new(queued.message));
-                    let verdict = PublishVerdict::Unknown { message };
-                    let operation = queued.operation;
-                    self.events
-                        .push_back(Event::Published { operation, verdict });
-                }
-                Marked::Message(queued) => unsent.push_back(queued),
-                // Some of them may have been taken: the server is free to use their Packet
-                // Identifiers for other messages, which must not be mistaken for these.
-                Marked::Acks(count) if mark.start < connection.transmitted => {
-                    self.inbound.handle_acks_sent(count);
-                }
-                Marked::Acks(_) | Marked::Disconnect => {}
+            // Some of them may have been taken: the server is free to use their Packet Identifiers
+            // for other messages, which must not be mistaken for these.
+            if let Marked::Acks(count) = mark.what
+                && mark.start < connection.transmitted
+            {
+                self.inbound.handle_acks_sent(count);
             }
-        }
-        unsent.append(&mut self.outbound.queue_qos0);
-        if self.config.queue_qos0 {
-            for queued in &unsent {
-                self.outbound.note_expiry(queued);
-            }
-            self.outbound.queue_qos0 = unsent;
-            return;
-        }
-        for queued in unsent {
-            self.never_sent(queued.operation, queued.message);
         }
     }
 
-    pub(super) fn never_sent(
-        &mut self,
-        operation: super::OperationId,
-        message: crate::packet::ApplicationMessage,
-    ) {
-        self.outbound.settle(Some(&message));
-        let verdict = PublishVerdict::NeverSent {
-            message: Box::new(message),
-        };
-        self.events
-            .push_back(Event::Published { operation, verdict });
+    /// Messages of QoS 0 that the connection had taken on, and those that wait for one.
+    fn settle_qos0(&mut self, transmitted: u64) {
+        let mut unsent = None;
+        while let Some(place) = self.outbound.messages.first(List::WrittenQos0) {
+            let starts_at = self
+                .outbound
+                .messages
+                .get(place)
+                .map(|message| message.start);
+            if starts_at.is_none_or(|start| start >= transmitted) {
+                unsent = self.outbound.messages.last(List::WrittenQos0);
+                break;
+            }
+            if let Some((operation, message)) = self.outbound.take(place) {
+                let message = Some(Box::new(message));
+                let verdict = PublishVerdict::Unknown { message };
+                self.events
+                    .push_back(Event::Published { operation, verdict });
+            }
+        }
+        while let Some(place) = unsent {
+            unsent = self.outbound.messages.previous(place);
+            self.outbound.messages.move_first(place, List::WaitingQos0);
+            self.outbound.note_expiry(place);
+        }
+        if !self.config.queue_qos0 {
+            self.never_sent(List::WaitingQos0);
+        }
+    }
+
+    /// Gives up what is in `list`.
+    fn never_sent(&mut self, list: List) {
+        while let Some(place) = self.outbound.messages.first(list) {
+            let Some((operation, message)) = self.outbound.take(place) else {
+                continue;
+            };
+            let verdict = PublishVerdict::NeverSent {
+                message: Box::new(message),
+            };
+            self.events
+                .push_back(Event::Published { operation, verdict });
+        }
     }
 
     /// Requests are not part of the session: an answer cannot come any more. Those that never left
     /// wait for the next connection.
     fn settle_requests(&mut self, transmitted: u64) {
-        let requests = self.outbound.table.take_requests().into_iter();
+        let requests = self.outbound.packet_ids.take_requests().into_iter();
         let (sent, unsent): (Vec<_>, Vec<_>) =
             requests.partition(|pending| pending.start < transmitted);
         for pending in sent {
@@ -303,14 +313,8 @@ impl Session {
     pub fn abandon(&mut self, now: Instant) {
         self.handle_closed(now);
         self.end_session();
-        for queue in [
-            core::mem::take(&mut self.outbound.queue),
-            core::mem::take(&mut self.outbound.queue_qos0),
-        ] {
-            for queued in queue {
-                self.never_sent(queued.operation, queued.message);
-            }
-        }
+        self.never_sent(List::Waiting);
+        self.never_sent(List::WaitingQos0);
         for (operation, request) in core::mem::take(&mut self.outbound.requests) {
             self.outbound.settle(None);
             self.events.push_back(request_event(
@@ -324,14 +328,12 @@ impl Session {
 
     /// It is as late as [`poll_timeout`](Self::poll_timeout) said, or later.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for queued in self.outbound.take_expired(now) {
+        for (operation, message) in self.outbound.take_expired(now) {
             let verdict = PublishVerdict::Expired {
-                message: Box::new(queued.message),
+                message: Box::new(message),
             };
-            self.events.push_back(Event::Published {
-                operation: queued.operation,
-                verdict,
-            });
+            self.events
+                .push_back(Event::Published { operation, verdict });
         }
         let Some(connection) = &mut self.connection else {
             return;

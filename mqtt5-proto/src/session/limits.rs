@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 
 use super::{Rule, SessionConfig, SubscribeRequest};
-use crate::codec::{Encode, MaximumPacketSize, Utf8String};
+use crate::codec::{self, MaximumPacketSize, Utf8String, packet_size};
 use crate::packet::{ApplicationMessage, ConnackProperties, Delivery, PacketId, QoS};
 
 /// What holds on the current connection. Nothing is carried over from an earlier one.
@@ -87,6 +87,7 @@ impl Limits {
         }
     }
 
+    #[inline]
     pub(super) fn check_size(&self, size: usize) -> Result<(), Rule> {
         let limit = self.maximum_packet_size.get() as usize;
         if size > limit {
@@ -97,7 +98,12 @@ impl Limits {
     }
 
     /// Whether `message` may be sent; measured in its full form, topic without alias.
-    pub(super) fn check_message(&self, message: &ApplicationMessage) -> Result<(), Rule> {
+    #[inline]
+    pub(super) fn check_message(
+        &self,
+        message: &ApplicationMessage,
+        remaining_length: u32,
+    ) -> Result<(), Rule> {
         if message.qos > self.maximum_qos {
             return Err(Rule::MaximumQoS {
                 maximum: self.maximum_qos,
@@ -106,7 +112,7 @@ impl Limits {
         if message.retain && !self.retain_available {
             return Err(Rule::RetainAvailable);
         }
-        self.check_size(message_size(message)?)
+        self.check_size(packet_size(remaining_length))
     }
 
     pub(super) fn check_subscribe(&self, request: &SubscribeRequest) -> Result<(), Rule> {
@@ -126,11 +132,12 @@ impl Limits {
     }
 }
 
-/// The size of the PUBLISH that carries `message`. The Packet Identifier does not change it.
-pub(super) fn message_size(message: &ApplicationMessage) -> Result<usize, Rule> {
-    Ok(message
-        .to_publish(delivery(message.qos, FIRST_ID, false))
-        .packet_size()?)
+/// The Remaining Length of the PUBLISH that carries `message`. The Packet Identifier does not
+/// change it.
+#[inline]
+pub(super) fn remaining_length(message: &ApplicationMessage) -> Result<u32, Rule> {
+    let publish = message.to_publish(delivery(message.qos, FIRST_ID, false));
+    Ok(codec::remaining_length(&publish)?)
 }
 
 pub(super) const FIRST_ID: PacketId = match PacketId::new(1) {

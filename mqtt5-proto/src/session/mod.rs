@@ -7,13 +7,14 @@ mod connection;
 mod error;
 mod event;
 mod exchange;
-mod in_flight;
 mod inbound;
 mod input;
 mod keep_alive;
 mod lifecycle;
 mod limits;
+mod messages;
 mod outbound;
+mod packet_ids;
 mod request;
 mod transmit;
 
@@ -160,7 +161,9 @@ impl Session {
         now: Instant,
     ) -> Result<OperationId, Refused<ApplicationMessage>> {
         match self.check_publish(&message) {
-            Ok(()) => Ok(self.outbound.accept_message(message, now)),
+            Ok(remaining_length) => {
+                Ok(self.outbound.accept_message(message, remaining_length, now))
+            }
             Err(rule) => Err(Refused {
                 rule,
                 given: message,
@@ -176,7 +179,8 @@ impl Session {
             .is_some_and(|connection| connection.end == Some(EndReason::Requested))
     }
 
-    fn check_publish(&self, message: &ApplicationMessage) -> Result<(), Rule> {
+    /// The Remaining Length of its PUBLISH.
+    fn check_publish(&self, message: &ApplicationMessage) -> Result<u32, Rule> {
         if !message.payload_fits_format() {
             return Err(Rule::PayloadFormat);
         }
@@ -187,19 +191,17 @@ impl Session {
         if !connected && message.qos == crate::QoS::AtMostOnce && !self.config.queue_qos0 {
             return Err(Rule::NotConnected);
         }
-        match self.limits().filter(|_| connected) {
-            Some(limits) => limits.check_message(message)?,
-            None => {
-                limits::message_size(message)?;
-            }
+        let remaining_length = limits::remaining_length(message)?;
+        if let Some(limits) = self.limits().filter(|_| connected) {
+            limits.check_message(message, remaining_length)?;
         }
         let bytes = self.outbound.bytes.saturating_add(outbound::cost(message));
-        if self.outbound.operations >= self.config.outbound_messages
+        if self.outbound.operations >= self.config.outbound_messages.min(messages::MAXIMUM)
             || (bytes > self.config.outbound_bytes && self.outbound.operations > 0)
         {
             return Err(Rule::QueueFull);
         }
-        Ok(())
+        Ok(remaining_length)
     }
 
     /// Subscribes (section 3.8). The verdict comes as [`Event::Subscribed`].
@@ -213,14 +215,14 @@ impl Session {
         &mut self,
         request: SubscribeRequest,
     ) -> Result<OperationId, Refused<SubscribeRequest>> {
-        let request = in_flight::Request::Subscribe(Box::new(request));
+        let request = packet_ids::Request::Subscribe(Box::new(request));
         self.request(request)
             .map_err(|(rule, request)| match request {
-                in_flight::Request::Subscribe(given) => Refused {
+                packet_ids::Request::Subscribe(given) => Refused {
                     rule,
                     given: *given,
                 },
-                in_flight::Request::Unsubscribe(_) => Refused {
+                packet_ids::Request::Unsubscribe(_) => Refused {
                     rule,
                     given: SubscribeRequest::default(),
                 },
@@ -237,14 +239,14 @@ impl Session {
         &mut self,
         request: UnsubscribeRequest,
     ) -> Result<OperationId, Refused<UnsubscribeRequest>> {
-        let request = in_flight::Request::Unsubscribe(Box::new(request));
+        let request = packet_ids::Request::Unsubscribe(Box::new(request));
         self.request(request)
             .map_err(|(rule, request)| match request {
-                in_flight::Request::Unsubscribe(given) => Refused {
+                packet_ids::Request::Unsubscribe(given) => Refused {
                     rule,
                     given: *given,
                 },
-                in_flight::Request::Subscribe(_) => Refused {
+                packet_ids::Request::Subscribe(_) => Refused {
                     rule,
                     given: UnsubscribeRequest::default(),
                 },
@@ -253,8 +255,8 @@ impl Session {
 
     fn request(
         &mut self,
-        request: in_flight::Request,
-    ) -> Result<OperationId, (Rule, in_flight::Request)> {
+        request: packet_ids::Request,
+    ) -> Result<OperationId, (Rule, packet_ids::Request)> {
         let check = || {
             if self.is_leaving() {
                 return Err(Rule::Closing);

@@ -5,54 +5,38 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::exchange::{Sender, SenderStep, ToSender, sender};
-use super::in_flight::{Exchange, Request, Table};
+use super::messages::{AckAnswer, Content, List, Messages, Outgoing, Place};
+use super::packet_ids::{PacketIds, Request};
 use super::{Acknowledgement, OperationId, PublishVerdict};
 use crate::packet::{
-    AckProperties, ApplicationMessage, PacketId, PublishReasonCode, QoS, Received,
+    ApplicationMessage, MessageProperties, PacketId, PublishReasonCode, QoS, Received,
     ReleaseReasonCode,
 };
 use crate::time::Instant;
 
-/// A message that was accepted and waits to be sent.
-#[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) operation: OperationId,
-    pub(super) message: ApplicationMessage,
-    pub(super) accepted: Instant,
-}
-
-impl Queued {
-    /// When the message expires, if it does.
-    pub(super) fn expires(&self) -> Option<Instant> {
-        expires(&self.message, self.accepted)
-    }
-}
-
-pub(super) fn expires(message: &ApplicationMessage, accepted: Instant) -> Option<Instant> {
-    let seconds = message.properties.as_ref()?.message_expiry_interval?;
-    Some(accepted + core::time::Duration::from_secs(seconds.into()))
-}
-
 /// What a message counts to the budget of bytes.
+#[inline]
 pub(super) fn cost(message: &ApplicationMessage) -> usize {
-    let properties = message.properties.as_ref().map_or(0, |properties| {
-        let users = properties.user_properties.iter();
-        let users = users.map(|user| user.name.as_bytes().len() + user.value.as_bytes().len() + 96);
-        let data = properties
-            .correlation_data
-            .as_ref()
-            .map_or(0, |data| data.as_bytes().len());
-        let content = properties
-            .content_type
-            .as_ref()
-            .map_or(0, |text| text.as_bytes().len());
-        let topic = properties
-            .response_topic
-            .as_ref()
-            .map_or(0, |topic| topic.as_bytes().len());
-        users.sum::<usize>() + data + content + topic + 256
-    });
-    size_of::<Exchange>() + message.topic.as_bytes().len() + message.payload.len() + properties
+    let properties = message.properties.as_deref().map_or(0, properties_cost);
+    size_of::<Outgoing>() + message.topic.as_bytes().len() + message.payload.len() + properties
+}
+
+fn properties_cost(properties: &MessageProperties) -> usize {
+    let users = properties.user_properties.iter();
+    let users = users.map(|user| user.name.as_bytes().len() + user.value.as_bytes().len() + 96);
+    let data = properties
+        .correlation_data
+        .as_ref()
+        .map_or(0, |data| data.as_bytes().len());
+    let content = properties
+        .content_type
+        .as_ref()
+        .map_or(0, |text| text.as_bytes().len());
+    let topic = properties
+        .response_topic
+        .as_ref()
+        .map_or(0, |topic| topic.as_bytes().len());
+    users.sum::<usize>() + data + content + topic + 256
 }
 
 /// What an acknowledgement led to.
@@ -70,59 +54,61 @@ pub(super) enum Acked {
 
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
-    pub(super) table: Table,
-    /// Accepted and not sent, QoS 1 and 2.
-    pub(super) queue: VecDeque<Queued>,
-    /// Accepted and not sent, QoS 0: the quota does not hold them up.
-    pub(super) queue_qos0: VecDeque<Queued>,
+    pub(super) messages: Messages,
+    pub(super) packet_ids: PacketIds,
     /// Accepted and not sent.
     pub(super) requests: VecDeque<(OperationId, Request)>,
-    /// No queued message expires before this.
+    /// No waiting message expires before this.
     pub(super) next_expiry: Option<Instant>,
     /// Operations without a verdict, and what they count to the budgets.
     pub(super) operations: usize,
     pub(super) bytes: usize,
-    next_operation: u64,
+    accepted: u64,
     /// Exchanges that count to the server's Receive Maximum.
     pub(super) in_flight: usize,
     /// The next message to be sent again after a resumption.
-    pub(super) resend: Option<PacketId>,
+    pub(super) resend: Option<Place>,
 }
 
 impl Outbound {
-    pub(super) fn accept(&mut self) -> OperationId {
+    pub(super) const fn accept(&mut self) -> OperationId {
         self.operations += 1;
-        self.next_operation += 1;
-        OperationId(self.next_operation)
+        let operation = OperationId::nth(self.accepted);
+        self.accepted += 1;
+        operation
     }
 
+    #[inline]
     pub(super) fn accept_message(
         &mut self,
         message: ApplicationMessage,
+        remaining_length: u32,
         now: Instant,
     ) -> OperationId {
         self.bytes += cost(&message);
         let operation = self.accept();
-        let queued = Queued {
-            operation,
-            message,
-            accepted: now,
+        let list = match message.qos {
+            QoS::AtMostOnce => List::WaitingQos0,
+            _ => List::Waiting,
         };
-        self.note_expiry(&queued);
-        match queued.message.qos {
-            QoS::AtMostOnce => self.queue_qos0.push_back(queued),
-            _ => self.queue.push_back(queued),
+        let expires = message.properties.is_some();
+        let outgoing = Outgoing::new(operation, message, remaining_length, now);
+        // There are places for as many as memory could hold.
+        let place = self.messages.insert(outgoing, list);
+        if expires && let Some(place) = place {
+            self.note_expiry(place);
         }
         operation
     }
 
-    pub(super) fn note_expiry(&mut self, queued: &Queued) {
-        if let Some(expires) = queued.expires() {
+    pub(super) fn note_expiry(&mut self, place: Place) {
+        if let Some(expires) = self.messages.get(place).and_then(Outgoing::expires) {
             self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
         }
     }
 
     /// The operation has its verdict, and its message is handed back or gone.
+    #[inline]
     pub(super) fn settle(&mut self, message: Option<&ApplicationMessage>) {
         self.operations -= 1;
         if let Some(message) = message {
@@ -130,75 +116,95 @@ impl Outbound {
         }
     }
 
+    /// Ends a message for a verdict without an answer.
+    pub(super) fn take(&mut self, place: Place) -> Option<(OperationId, ApplicationMessage)> {
+        let outgoing = self.messages.get_mut(place)?;
+        let (operation, message) = (outgoing.operation.take(), outgoing.take_message());
+        if let Some(id) = outgoing.packet_id {
+            self.packet_ids.release(id);
+        }
+        self.messages.remove(place);
+        let (operation, message) = (operation?, message?);
+        self.settle(Some(&message));
+        Some((operation, message))
+    }
+
     /// Carries out what the table of exchanges says to an acknowledgement of `packet_id`.
+    #[inline]
     pub(super) fn handle_ack(
         &mut self,
         packet_id: PacketId,
         packet: ToSender,
-        answer: Option<(Received<PublishReasonCode>, Option<Box<AckProperties>>)>,
+        answer: Option<AckAnswer>,
         completion: Option<Received<ReleaseReasonCode>>,
     ) -> Acked {
-        if self.table.is_request(packet_id) {
+        let place = self.packet_ids.message(packet_id);
+        let exchange = place.and_then(|place| Some((place, self.messages.get(place)?.state)));
+        if exchange.is_none() && self.packet_ids.is_request(packet_id) {
             return Acked::Violation;
         }
-        let state = self
-            .table
-            .exchange(packet_id)
-            .map(|exchange| exchange.state);
-        match sender(state, packet) {
-            SenderStep::Ignore => Acked::Nothing,
-            SenderStep::Violation => Acked::Violation,
-            SenderStep::ReleaseUnknown => Acked::Release { known: false },
-            SenderStep::ReleaseAgain => Acked::Release { known: true },
-            SenderStep::Release => {
-                self.release(packet_id, answer);
+        match (sender(exchange.map(|(_, state)| state), packet), exchange) {
+            (SenderStep::Finish, Some((place, _))) => {
+                self.finish(packet_id, place, answer, completion)
+            }
+            (SenderStep::Release, Some((place, _))) => {
+                self.release(place, answer);
                 Acked::Release { known: true }
             }
-            SenderStep::Finish => self.finish(packet_id, answer, completion),
+            (SenderStep::ReleaseAgain, _) => Acked::Release { known: true },
+            (SenderStep::ReleaseUnknown, _) => Acked::Release { known: false },
+            (SenderStep::Violation, _) => Acked::Violation,
+            (SenderStep::Ignore | SenderStep::Finish | SenderStep::Release, _) => Acked::Nothing,
         }
     }
 
-    fn release(
-        &mut self,
-        packet_id: PacketId,
-        answer: Option<(Received<PublishReasonCode>, Option<Box<AckProperties>>)>,
-    ) {
-        self.skip_resend(packet_id);
-        self.table.move_to_releases(packet_id);
-        let Some(exchange) = self.table.exchange_mut(packet_id) else {
+    fn release(&mut self, place: Place, answer: Option<AckAnswer>) {
+        self.skip_resend(place);
+        self.messages.move_last(place, List::Releases);
+        let Some(exchange) = self.messages.get_mut(place) else {
             return;
         };
         exchange.state = Sender::AwaitPubcomp;
-        exchange.pubrec = answer;
-        let counted = core::mem::replace(&mut exchange.counted, true);
-        if let Some(message) = exchange.message.take() {
-            self.bytes -= cost(&message);
+        if let Some(message) = exchange.message() {
+            self.bytes -= cost(message);
         }
+        exchange.content = Content::Released(answer);
         // Not resent yet when its PUBREC came: from now on it is an open exchange.
-        if !counted {
+        if !core::mem::replace(&mut exchange.counted, true) {
             self.in_flight += 1;
         }
     }
 
+    #[inline]
     fn finish(
         &mut self,
         packet_id: PacketId,
-        answer: Option<(Received<PublishReasonCode>, Option<Box<AckProperties>>)>,
+        place: Place,
+        answer: Option<AckAnswer>,
         completion: Option<Received<ReleaseReasonCode>>,
     ) -> Acked {
-        self.skip_resend(packet_id);
-        let Some(exchange) = self.table.remove_publish(packet_id) else {
+        self.skip_resend(place);
+        self.packet_ids.release(packet_id);
+        let Some(exchange) = self.messages.get_mut(place) else {
             return Acked::Nothing;
         };
-        if exchange.counted {
-            self.in_flight -= 1;
-        }
-        let Some(operation) = exchange.operation else {
+        self.in_flight -= usize::from(exchange.counted);
+        let operation = exchange.operation.take();
+        let pubrec = match &mut exchange.content {
+            Content::Message(message) => {
+                self.bytes -= cost(message);
+                None
+            }
+            Content::Released(answer) => answer.take(),
+            Content::Gone => None,
+        };
+        self.messages.remove(place);
+        let Some(operation) = operation else {
             return Acked::Nothing;
         };
-        self.settle(exchange.message.as_ref());
+        self.operations -= 1;
         let success = (Received::Tabled(PublishReasonCode::Success), None);
-        let (reason_code, properties) = answer.or(exchange.pubrec).unwrap_or(success);
+        let (reason_code, properties) = answer.or(pubrec).unwrap_or(success);
         let acknowledgement = Acknowledgement {
             reason_code,
             completion,
@@ -212,112 +218,108 @@ impl Outbound {
         Acked::Verdict(operation, verdict)
     }
 
-    /// `packet_id` leaves the list of what is to be sent again.
-    pub(super) fn skip_resend(&mut self, packet_id: PacketId) {
-        if self.resend == Some(packet_id) {
-            self.resend = self.table.next(packet_id);
+    /// Takes the operation of an exchange away from it, for a verdict without an answer. A message
+    /// of QoS 2 that was sent keeps its Packet Identifier: a PUBREC may be on its way, and would be
+    /// taken for that of another message.
+    pub(super) fn give_up(&mut self, place: Place) -> Option<(OperationId, ApplicationMessage)> {
+        let exchange = self.messages.get_mut(place)?;
+        if exchange.state != Sender::AwaitPubrec {
+            return self.take(place);
+        }
+        let (operation, message) = (exchange.operation.take()?, exchange.take_message()?);
+        self.messages.unlink(place);
+        self.settle(Some(&message));
+        Some((operation, message))
+    }
+
+    /// The message at `place` leaves the list of what is to be sent again.
+    #[inline]
+    pub(super) fn skip_resend(&mut self, place: Place) {
+        if self.resend == Some(place) {
+            self.resend = self.messages.next(place);
         }
     }
 
     /// The connection is gone, the session goes on. `transmitted` is how many bytes of the
-    /// connection's stream left; messages of which nothing left are queued again.
+    /// connection's stream left; messages of which nothing left wait again.
     pub(super) fn handle_closed(&mut self, transmitted: u64) {
         self.in_flight = 0;
         self.resend = None;
-        let mut unsent = Vec::new();
-        let mut next = self.table.first_publish();
-        while let Some(id) = next {
-            next = self.table.next(id);
-            let Some(exchange) = self.table.exchange_mut(id) else {
+        // From the last to the first, so that they keep their order at the head of the waiting.
+        let mut current = self.messages.last(List::Publishes);
+        while let Some(place) = current {
+            current = self.messages.previous(place);
+            let Some(exchange) = self.messages.get_mut(place) else {
                 continue;
             };
             let counted = core::mem::replace(&mut exchange.counted, false);
             exchange.sent |= counted && exchange.start < transmitted;
-            if !exchange.sent {
-                unsent.extend(self.unsend(id));
+            if exchange.sent {
+                continue;
             }
+            if let Some(id) = exchange.packet_id.take() {
+                self.packet_ids.release(id);
+            }
+            self.messages.move_first(place, List::Waiting);
+            self.note_expiry(place);
         }
-        for queued in unsent.into_iter().rev() {
-            self.note_expiry(&queued);
-            self.queue.push_front(queued);
-        }
-    }
-
-    /// Takes a message of which nothing left out of its exchange.
-    fn unsend(&mut self, id: PacketId) -> Option<Queued> {
-        let exchange = self.table.remove_publish(id)?;
-        Some(Queued {
-            operation: exchange.operation?,
-            message: exchange.message?,
-            accepted: exchange.accepted,
-        })
     }
 
     /// The server goes on with the session: what waits for PUBCOMP is open on this connection from
     /// the start, what waits for PUBACK or PUBREC will be sent again.
     pub(super) fn resume(&mut self) {
         self.in_flight = 0;
-        let mut next = self.table.first_release();
-        while let Some(id) = next {
-            next = self.table.next(id);
-            if let Some(exchange) = self.table.exchange_mut(id) {
+        let mut next = self.messages.first(List::Releases);
+        while let Some(place) = next {
+            next = self.messages.next(place);
+            if let Some(exchange) = self.messages.get_mut(place) {
                 exchange.counted = true;
             }
             self.in_flight += 1;
         }
-        self.resend = self.table.first_publish();
+        self.resend = self.messages.first(List::Publishes);
     }
 
     /// The session is over: the verdicts of what was sent. Requests are not part of a session and
     /// must be gone by now.
     pub(super) fn end_session(&mut self) -> Vec<(OperationId, PublishVerdict)> {
         let mut verdicts = Vec::new();
-        for head in [self.table.first_release(), self.table.first_publish()] {
-            let mut next = head;
-            while let Some(id) = next {
-                next = self.table.next(id);
-                let Some(exchange) = self.table.remove_publish(id) else {
-                    continue;
-                };
-                let Some(operation) = exchange.operation else {
-                    continue;
-                };
-                self.settle(exchange.message.as_ref());
-                let message = exchange.message.map(Box::new);
+        for place in core::mem::take(&mut self.packet_ids).messages() {
+            let Some(exchange) = self.messages.get_mut(place) else {
+                continue;
+            };
+            let (operation, message) = (exchange.operation.take(), exchange.take_message());
+            self.messages.remove(place);
+            if let Some(operation) = operation {
+                self.settle(message.as_ref());
+                let message = message.map(Box::new);
                 verdicts.push((operation, PublishVerdict::Unknown { message }));
             }
         }
         verdicts.sort_unstable_by_key(|(operation, _)| *operation);
-        self.table = Table::default();
         self.in_flight = 0;
         self.resend = None;
         verdicts
     }
 
-    /// Takes what has expired out of the queues.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Queued> {
+    /// Takes what has expired out of the waiting.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<(OperationId, ApplicationMessage)> {
         if self.next_expiry.is_none_or(|next| next > now) {
             return Vec::new();
         }
         self.next_expiry = None;
         let mut expired = Vec::new();
-        for queue in [&mut self.queue, &mut self.queue_qos0] {
-            let kept = queue.len();
-            for _ in 0..kept {
-                let Some(queued) = queue.pop_front() else {
-                    break;
-                };
-                if queued.expires().is_some_and(|expires| expires <= now) {
-                    expired.push(queued);
+        for list in [List::Waiting, List::WaitingQos0] {
+            let mut next = self.messages.first(list);
+            while let Some(place) = next {
+                next = self.messages.next(place);
+                let expires = self.messages.get(place).and_then(Outgoing::expires);
+                if expires.is_some_and(|expires| expires <= now) {
+                    expired.extend(self.take(place));
                 } else {
-                    queue.push_back(queued);
+                    self.note_expiry(place);
                 }
             }
-        }
-        let waiting = self.queue.iter().chain(&self.queue_qos0);
-        self.next_expiry = waiting.filter_map(Queued::expires).min();
-        for queued in &expired {
-            self.settle(Some(&queued.message));
         }
         expired
     }

@@ -6,14 +6,14 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use super::connection::{Connection, Mark, Marked};
-use super::exchange::Sender;
-use super::in_flight::{PendingRequest, Request, Table};
 use super::lifecycle::request_event;
 use super::limits::{FIRST_ID, delivery};
-use super::outbound::{Outbound, Queued, expires};
+use super::messages::{Content, List, Place};
+use super::outbound::Outbound;
+use super::packet_ids::{PacketIds, PendingRequest, Request};
 use super::{Event, Limits, OperationId, Phase, PublishVerdict, RequestVerdict, Rule, Session};
-use crate::codec::Encode;
-use crate::packet::{ApplicationMessage, Delivery, PacketId};
+use crate::codec::{Encode, encode_counted, encode_head, packet_size};
+use crate::packet::{ApplicationMessage, Delivery, PacketId, QoS};
 use crate::time::Instant;
 
 /// How much one call puts into the caller's buffer, give or take a packet.
@@ -67,10 +67,13 @@ impl Session {
         let mut payload = None;
         if connection.phase == Phase::Connected {
             put_requests(&mut self.outbound, connection, &mut self.events, start, out);
-            while payload.is_none() && out.len() - start < CHUNK && has_room(connection, out, start)
+            while payload.is_none()
+                && out.len() - start < CHUNK
+                && has_room(connection, out, start)
+                && let Some(limits) = &connection.limits
             {
                 let offset = connection.polled + (out.len() - start) as u64;
-                match put_message(&mut self.outbound, connection, offset, now, out) {
+                match put_message(&mut self.outbound, limits, offset, now, out) {
                     Step::Written(tail) => payload = tail,
                     Step::Settled(operation, verdict) => {
                         self.events
@@ -116,18 +119,22 @@ impl Session {
                 break;
             };
             match mark.what {
-                Marked::Message(queued) => {
-                    self.outbound.settle(Some(&queued.message));
-                    let (operation, verdict) = (queued.operation, PublishVerdict::Sent);
-                    self.events
-                        .push_back(Event::Published { operation, verdict });
-                }
                 Marked::Acks(count) => {
                     connection.marked_acks -= count;
                     self.inbound.handle_acks_sent(count);
                 }
                 Marked::Disconnect => connection.disconnect_sent = true,
             }
+        }
+        let transmitted = connection.transmitted;
+        while let Some(place) = self.outbound.messages.first(List::WrittenQos0)
+            && let Some(message) = self.outbound.messages.get(place)
+            && message.start + packet_size(message.remaining_length) as u64 <= transmitted
+            && let Some((operation, _)) = self.outbound.take(place)
+        {
+            let verdict = PublishVerdict::Sent;
+            self.events
+                .push_back(Event::Published { operation, verdict });
         }
     }
 }
@@ -173,7 +180,7 @@ fn put_requests(
     let Some(limits) = &connection.limits else {
         return;
     };
-    while outbound.table.has_free_id() && has_room(connection, out, start) {
+    while outbound.packet_ids.has_free() && has_room(connection, out, start) {
         let Some((operation, request)) = outbound.requests.pop_front() else {
             return;
         };
@@ -190,10 +197,10 @@ fn put_requests(
             request,
             start: offset,
         };
-        let Some(id) = outbound.table.insert_request(pending) else {
+        let Some(id) = outbound.packet_ids.take_for_request(pending) else {
             return;
         };
-        outbound.table.encode_request(id, out);
+        outbound.packet_ids.encode_request(id, out);
     }
 }
 
@@ -219,100 +226,90 @@ pub(super) fn check_request(request: &Request, limits: &Limits) -> Result<(), Ru
 #[inline]
 fn put_message(
     outbound: &mut Outbound,
-    connection: &mut Connection,
-    offset: u64,
-    now: Instant,
-    out: &mut BytesMut,
-) -> Step {
-    let Some(limits) = &connection.limits else {
-        return Step::Blocked;
-    };
-    let quota = outbound.in_flight < usize::from(limits.receive_maximum.get());
-    if let Some(id) = outbound.resend {
-        if quota {
-            return put_again(outbound, limits, id, offset, now, out);
-        }
-        return put_qos0(outbound, connection, offset, now, out);
-    }
-    let first = outbound
-        .queue
-        .front()
-        .filter(|_| quota && outbound.table.has_free_id());
-    let first_qos0 = outbound.queue_qos0.front();
-    match (first, first_qos0) {
-        (Some(first), Some(qos0)) if qos0.operation < first.operation => {
-            put_qos0(outbound, connection, offset, now, out)
-        }
-        (None, Some(_)) => put_qos0(outbound, connection, offset, now, out),
-        (Some(_), _) => put_first(outbound, limits, offset, now, out),
-        (None, None) => Step::Blocked,
-    }
-}
-
-/// Sends a message of QoS 1 or 2 for the first time.
-#[inline]
-fn put_first(
-    outbound: &mut Outbound,
     limits: &Limits,
     offset: u64,
     now: Instant,
     out: &mut BytesMut,
 ) -> Step {
-    let Some(queued) = outbound.queue.pop_front() else {
-        return Step::Blocked;
-    };
-    let queued = match check_queued(outbound, limits, queued, now) {
-        Ok(queued) => queued,
-        Err(step) => return step,
-    };
-    let Some(id) = outbound.table.insert_publish(queued, offset) else {
-        return Step::Blocked;
-    };
-    outbound.in_flight += 1;
-    match outbound.table.exchange(id) {
-        Some(exchange) => match &exchange.message {
-            Some(message) => {
-                let delivery = delivery(message.qos, id, false);
-                Step::Written(write(message, delivery, exchange.accepted, now, out))
-            }
+    let quota = outbound.in_flight < usize::from(limits.receive_maximum.get());
+    let qos0 = outbound.messages.first(List::WaitingQos0);
+    if let Some(place) = outbound.resend {
+        return match qos0 {
+            _ if quota => put_again(outbound, limits, place, offset, now, out),
+            Some(place) => put_first(outbound, limits, place, offset, now, out),
             None => Step::Blocked,
-        },
+        };
+    }
+    let first = outbound
+        .messages
+        .first(List::Waiting)
+        .filter(|_| quota && outbound.packet_ids.has_free());
+    let operation = |place| {
+        outbound
+            .messages
+            .get(place)
+            .map(|message| message.operation)
+    };
+    let next = match (first, qos0) {
+        (Some(first), Some(qos0)) if operation(first) < operation(qos0) => Some(first),
+        (first, qos0) => qos0.or(first),
+    };
+    match next {
+        Some(place) => put_first(outbound, limits, place, offset, now, out),
         None => Step::Blocked,
     }
 }
 
+/// Sends a message for the first time.
 #[inline]
-fn put_qos0(
+fn put_first(
     outbound: &mut Outbound,
-    connection: &mut Connection,
+    limits: &Limits,
+    place: Place,
     offset: u64,
     now: Instant,
     out: &mut BytesMut,
 ) -> Step {
-    let Some(limits) = &connection.limits else {
+    let Some(outgoing) = outbound.messages.get_mut(place) else {
         return Step::Blocked;
     };
-    let Some(queued) = outbound.queue_qos0.pop_front() else {
+    let Content::Message(message) = &outgoing.content else {
         return Step::Blocked;
     };
-    let queued = match check_queued(outbound, limits, queued, now) {
-        Ok(queued) => queued,
-        Err(step) => return step,
+    let expires = outgoing.expires();
+    if expires.is_some_and(|expires| expires <= now) {
+        return settled(outbound.take(place), |message| PublishVerdict::Expired {
+            message,
+        });
+    }
+    if let Err(rule) = limits.check_message(message, outgoing.remaining_length) {
+        return settled(outbound.take(place), |message| PublishVerdict::Rejected {
+            rule,
+            message,
+        });
+    }
+    let (delivery, list) = match message.qos {
+        QoS::AtMostOnce => (Delivery::AtMostOnce, List::WrittenQos0),
+        qos => {
+            let Some(id) = outbound.packet_ids.take_for_message(place) else {
+                return Step::Blocked;
+            };
+            outgoing.packet_id = Some(id);
+            outgoing.counted = true;
+            outbound.in_flight += 1;
+            (delivery(qos, id, false), List::Publishes)
+        }
     };
-    let before = out.len();
+    outgoing.start = offset;
     let tail = write(
-        &queued.message,
-        Delivery::AtMostOnce,
-        queued.accepted,
+        message,
+        outgoing.remaining_length,
+        delivery,
+        expires,
         now,
         out,
     );
-    let size = out.len() - before + tail.as_ref().map_or(0, Bytes::len);
-    connection.marks.push_back(Mark {
-        start: offset,
-        end: offset + size as u64,
-        what: Marked::Message(queued),
-    });
+    outbound.messages.move_last(place, list);
     Step::Written(tail)
 }
 
@@ -320,90 +317,74 @@ fn put_qos0(
 fn put_again(
     outbound: &mut Outbound,
     limits: &Limits,
-    id: PacketId,
+    place: Place,
     offset: u64,
     now: Instant,
     out: &mut BytesMut,
 ) -> Step {
-    outbound.skip_resend(id);
-    let Some(exchange) = outbound.table.exchange_mut(id) else {
+    outbound.skip_resend(place);
+    let Some(outgoing) = outbound.messages.get_mut(place) else {
         return Step::Blocked;
     };
-    let Some(message) = &exchange.message else {
+    let (Content::Message(message), Some(id)) = (&outgoing.content, outgoing.packet_id) else {
         return Step::Blocked;
     };
-    if let Err(rule) = limits.check_message(message) {
-        return reject_again(outbound, id, rule);
+    if let Err(rule) = limits.check_message(message, outgoing.remaining_length) {
+        return settled(outbound.give_up(place), |message| {
+            PublishVerdict::Rejected { rule, message }
+        });
     }
-    exchange.counted = true;
-    exchange.start = offset;
-    let delivery = delivery(message.qos, id, true);
-    let tail = write(message, delivery, exchange.accepted, now, out);
+    outgoing.counted = true;
+    outgoing.start = offset;
     outbound.in_flight += 1;
-    Step::Written(tail)
+    let (delivery, expires) = (delivery(message.qos, id, true), outgoing.expires());
+    Step::Written(write(
+        message,
+        outgoing.remaining_length,
+        delivery,
+        expires,
+        now,
+        out,
+    ))
 }
 
-/// A message of QoS 2 that was sent keeps its Packet Identifier: a PUBREC may be on its way, and
-/// would be taken for that of another message.
-fn reject_again(outbound: &mut Outbound, id: PacketId, rule: Rule) -> Step {
-    let Some((operation, message)) = outbound.give_up(id) else {
-        return Step::Blocked;
-    };
-    Step::Settled(
-        operation,
-        PublishVerdict::Rejected {
-            rule,
-            message: Box::new(message),
-        },
-    )
-}
-
-/// Whether a queued message may go; if not, its verdict.
-fn check_queued(
-    outbound: &mut Outbound,
-    limits: &Limits,
-    queued: Queued,
-    now: Instant,
-) -> Result<Queued, Step> {
-    let expired = queued.expires().is_some_and(|expires| expires <= now);
-    let fits = limits.check_message(&queued.message);
-    if !expired && fits.is_ok() {
-        return Ok(queued);
+/// The verdict of a message that was taken out of the way.
+fn settled(
+    taken: Option<(OperationId, ApplicationMessage)>,
+    verdict: impl FnOnce(Box<ApplicationMessage>) -> PublishVerdict,
+) -> Step {
+    match taken {
+        Some((operation, message)) => Step::Settled(operation, verdict(Box::new(message))),
+        None => Step::Blocked,
     }
-    outbound.settle(Some(&queued.message));
-    let message = Box::new(queued.message);
-    let verdict = match fits {
-        Err(rule) if !expired => PublishVerdict::Rejected { rule, message },
-        _ => PublishVerdict::Expired { message },
-    };
-    Err(Step::Settled(queued.operation, verdict))
 }
 
 /// Writes a PUBLISH; a large payload is returned instead of copied.
 #[inline]
 fn write(
     message: &ApplicationMessage,
+    remaining_length: u32,
     delivery: Delivery,
-    accepted: Instant,
+    expires: Option<Instant>,
     now: Instant,
     out: &mut BytesMut,
 ) -> Option<Bytes> {
     let mut publish = message.to_publish(delivery);
     let shortened;
-    if let Some(expires) = expires(message, accepted)
+    if let Some(expires) = expires
         && let Some(properties) = &message.properties
     {
+        // The interval takes four bytes whatever it says.
         let mut properties = (**properties).clone();
         properties.message_expiry_interval = Some(whole_seconds(expires, now));
         shortened = properties;
         publish.properties = Some(&shortened);
     }
-    // The size was checked against the limits, and those against the protocol's.
     if message.payload.len() < LARGE_PAYLOAD {
-        let _ = publish.encode(out);
+        encode_counted(&publish, remaining_length, out);
         return None;
     }
-    let _ = publish.encode_without_payload(out);
+    encode_head(&publish, remaining_length, out);
     Some(message.payload.clone())
 }
 
@@ -415,7 +396,7 @@ fn whole_seconds(expires: Instant, now: Instant) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
-impl Table {
+impl PacketIds {
     fn encode_request(&self, id: PacketId, out: &mut BytesMut) {
         match self.request(id) {
             Some(Request::Subscribe(request)) => {
@@ -430,22 +411,5 @@ impl Table {
             }
             None => {}
         }
-    }
-}
-
-impl Outbound {
-    /// Takes the operation of an exchange away from it, for a verdict without an answer.
-    fn give_up(&mut self, id: PacketId) -> Option<(OperationId, ApplicationMessage)> {
-        let exchange = self.table.exchange(id)?;
-        let (operation, message) = if exchange.state == Sender::AwaitPubrec {
-            self.table.unlink(id);
-            let exchange = self.table.exchange_mut(id)?;
-            (exchange.operation.take()?, exchange.message.take()?)
-        } else {
-            let exchange = self.table.remove_publish(id)?;
-            (exchange.operation?, exchange.message?)
-        };
-        self.settle(Some(&message));
-        Some((operation, message))
     }
 }

@@ -1,0 +1,301 @@
+//! Messages on their way out. Each keeps its place from its acceptance to its end, and only changes
+//! lists: what it waits for is told by the list, and the order within it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+use super::OperationId;
+use super::exchange::Sender;
+use crate::packet::{
+    AckProperties, ApplicationMessage, PacketId, PublishReasonCode, QoS, Received,
+};
+use crate::time::Instant;
+
+/// The answer of a PUBACK or PUBREC.
+pub(super) type AckAnswer = (Received<PublishReasonCode>, Option<Box<AckProperties>>);
+
+/// A message that was accepted, and its exchange if it has begun.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// `None` once its verdict was given although the exchange goes on.
+    pub(super) operation: Option<OperationId>,
+    pub(super) content: Content,
+    pub(super) accepted: Instant,
+    /// Where its PUBLISH starts in the stream of bytes of this connection.
+    pub(super) start: u64,
+    /// The Remaining Length of its PUBLISH.
+    pub(super) remaining_length: u32,
+    /// From its first sending on; none at QoS 0.
+    pub(super) packet_id: Option<PacketId>,
+    /// Of an exchange that has begun.
+    pub(super) state: Sender,
+    /// Whether bytes of it left on an earlier connection. Those of which none left wait again when
+    /// their connection ends.
+    pub(super) sent: bool,
+    /// Whether it counts to the server's Receive Maximum on this connection.
+    pub(super) counted: bool,
+    links: Links,
+}
+
+/// What is kept of a message.
+#[derive(Debug)]
+pub(super) enum Content {
+    Message(ApplicationMessage),
+    /// The PUBREC has come: the message is the server's, its answer is kept for the verdict.
+    Released(Option<AckAnswer>),
+    /// The verdict was given and the message handed back.
+    Gone,
+}
+
+impl Outgoing {
+    pub(super) fn new(
+        operation: OperationId,
+        message: ApplicationMessage,
+        remaining_length: u32,
+        accepted: Instant,
+    ) -> Self {
+        let state = match message.qos {
+            QoS::ExactlyOnce => Sender::AwaitPubrec,
+            _ => Sender::AwaitPuback,
+        };
+        Self {
+            operation: Some(operation),
+            content: Content::Message(message),
+            accepted,
+            start: 0,
+            remaining_length,
+            packet_id: None,
+            state,
+            sent: false,
+            counted: false,
+            links: Links::default(),
+        }
+    }
+
+    /// The message, which is handed back.
+    pub(super) fn take_message(&mut self) -> Option<ApplicationMessage> {
+        match core::mem::replace(&mut self.content, Content::Gone) {
+            Content::Message(message) => Some(message),
+            content => {
+                self.content = content;
+                None
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) const fn message(&self) -> Option<&ApplicationMessage> {
+        match &self.content {
+            Content::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// When the message expires, if it does.
+    #[inline]
+    pub(super) fn expires(&self) -> Option<Instant> {
+        let properties = self.message()?.properties.as_ref()?;
+        let seconds = properties.message_expiry_interval?;
+        Some(self.accepted + core::time::Duration::from_secs(seconds.into()))
+    }
+}
+
+/// Where a message is kept: one more than its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(NonZeroU32);
+
+impl Place {
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Neighbours in a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Links {
+    previous: Option<Place>,
+    next: Option<Place>,
+    list: List,
+}
+
+/// What a message waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum List {
+    #[default]
+    None,
+    /// Of QoS 1 or 2, to be sent for the first time, in the order of acceptance.
+    Waiting,
+    /// Of QoS 0, to be sent: the quota does not hold them up.
+    WaitingQos0,
+    /// Of QoS 0: until the transport has taken its bytes.
+    WrittenQos0,
+    /// For PUBACK or PUBREC, in the order of first sending.
+    Publishes,
+    /// For PUBCOMP, in the order of the PUBRECs.
+    Releases,
+}
+
+/// How many messages may be accepted at once: what places can be numbered for, less those that
+/// exchanges keep whose verdict was given.
+pub(super) const MAXIMUM: usize = (u32::MAX - u16::MAX as u32 - 1) as usize;
+
+const LISTS: usize = List::Releases as usize + 1;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    first: Option<Place>,
+    last: Option<Place>,
+}
+
+/// The messages, in as many places as were ever needed at once.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    places: Vec<Outgoing>,
+    /// Free places, chained by `next`.
+    free: Option<Place>,
+    ends: [Ends; LISTS],
+}
+
+impl Messages {
+    #[inline]
+    pub(super) fn get(&self, place: Place) -> Option<&Outgoing> {
+        self.places.get(place.index())
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Outgoing> {
+        self.places.get_mut(place.index())
+    }
+
+    /// Gives `message` a place, last in `list`; `None` if there are 4,294,967,295 already.
+    #[inline]
+    pub(super) fn insert(&mut self, message: Outgoing, list: List) -> Option<Place> {
+        let place = match self.free {
+            Some(place) => {
+                let free = self.places.get_mut(place.index())?;
+                self.free = free.links.next;
+                *free = message;
+                place
+            }
+            None => {
+                let number = u32::try_from(self.places.len() + 1).ok()?;
+                self.places.push(message);
+                Place(NonZeroU32::new(number)?)
+            }
+        };
+        self.link_last(place, list);
+        Some(place)
+    }
+
+    /// Ends a message: takes it out of its list and frees its place. What was not taken out of it
+    /// before is dropped.
+    #[inline]
+    pub(super) fn remove(&mut self, place: Place) {
+        self.unlink(place);
+        let free = self.free;
+        if let Some(message) = self.get_mut(place) {
+            message.content = Content::Gone;
+            message.links.next = free;
+            self.free = Some(place);
+        }
+    }
+
+    #[inline]
+    fn ends_mut(&mut self, list: List) -> &mut Ends {
+        &mut self.ends[list as usize]
+    }
+
+    #[inline]
+    fn link_last(&mut self, place: Place, list: List) {
+        let previous = self.ends_mut(list).last.replace(place);
+        match previous.and_then(|previous| self.get_mut(previous)) {
+            Some(previous) => previous.links.next = Some(place),
+            None => self.ends_mut(list).first = Some(place),
+        }
+        self.set_links(place, previous, None, list);
+    }
+
+    fn link_first(&mut self, place: Place, list: List) {
+        let next = self.ends_mut(list).first.replace(place);
+        match next.and_then(|next| self.get_mut(next)) {
+            Some(next) => next.links.previous = Some(place),
+            None => self.ends_mut(list).last = Some(place),
+        }
+        self.set_links(place, None, next, list);
+    }
+
+    #[inline]
+    fn set_links(
+        &mut self,
+        place: Place,
+        previous: Option<Place>,
+        next: Option<Place>,
+        list: List,
+    ) {
+        if let Some(message) = self.get_mut(place) {
+            message.links = Links {
+                previous,
+                next,
+                list,
+            };
+        }
+    }
+
+    /// Takes a message out of its list; it keeps its place.
+    #[inline]
+    pub(super) fn unlink(&mut self, place: Place) {
+        let Some(message) = self.get_mut(place) else {
+            return;
+        };
+        let Links {
+            previous,
+            next,
+            list,
+        } = core::mem::take(&mut message.links);
+        if list == List::None {
+            return;
+        }
+        match previous.and_then(|previous| self.get_mut(previous)) {
+            Some(previous) => previous.links.next = next,
+            None => self.ends_mut(list).first = next,
+        }
+        match next.and_then(|next| self.get_mut(next)) {
+            Some(next) => next.links.previous = previous,
+            None => self.ends_mut(list).last = previous,
+        }
+    }
+
+    /// Moves a message to the end of `list`.
+    #[inline]
+    pub(super) fn move_last(&mut self, place: Place, list: List) {
+        self.unlink(place);
+        self.link_last(place, list);
+    }
+
+    /// Moves a message to the start of `list`.
+    pub(super) fn move_first(&mut self, place: Place, list: List) {
+        self.unlink(place);
+        self.link_first(place, list);
+    }
+
+    #[inline]
+    pub(super) fn first(&self, list: List) -> Option<Place> {
+        self.ends[list as usize].first
+    }
+
+    pub(super) fn last(&self, list: List) -> Option<Place> {
+        self.ends[list as usize].last
+    }
+
+    /// The one behind `place` in its list.
+    #[inline]
+    pub(super) fn next(&self, place: Place) -> Option<Place> {
+        self.get(place)?.links.next
+    }
+
+    /// The one before `place` in its list.
+    pub(super) fn previous(&self, place: Place) -> Option<Place> {
+        self.get(place)?.links.previous
+    }
+}
