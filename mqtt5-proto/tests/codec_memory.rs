@@ -33,8 +33,8 @@ fn publish(size: usize) -> Bytes {
 }
 
 #[test]
-fn a_frame_of_up_to_62_bytes_is_kept_in_place() {
-    for (size, in_place) in [(10, true), (61, true), (62, true), (63, false)] {
+fn a_frame_of_up_to_94_bytes_is_kept_in_place() {
+    for (size, in_place) in [(10, true), (93, true), (94, true), (95, false)] {
         let packet = publish(size);
         // Were it not in place, it would be shared: it is all of its chunk.
         let mut buffer = BytesMut::from(&packet[..]);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-const INLINE: usize = 62;
+const INLINE: usize = 94;
 
 /// A slice that would keep more than this many times its own size alive is copied out instead.
 const PIN_FACTOR: usize = 4;
@@ -17,7 +17,7 @@ enum Storage {
 
 /// The bytes of one whole packet, fixed header included.
 ///
-/// Packets of up to 62 bytes are kept in place; larger ones share the chunk in which they came,
+/// Packets of up to 94 bytes are kept in place; larger ones share the chunk in which they came,
 /// unless they would keep alive more than four times their own size: then they are copied out.
 #[derive(Clone)]
 pub struct Frame(Storage);

@@ -51,6 +51,13 @@ macro_rules! ack_packet {
             pub const fn new(packet_id: PacketId, reason_code: $Reason) -> Self {
                 Self { packet_id, reason_code, properties: None }
             }
+
+            /// The packet in its shortest form: success, and nothing besides.
+            #[inline]
+            pub(crate) const fn plain(packet_id: PacketId) -> [u8; 4] {
+                let [high, low] = packet_id.get().to_be_bytes();
+                [PacketType::$Name.first_byte(), 2, high, low]
+            }
         }
 
         $(#[$doc])*

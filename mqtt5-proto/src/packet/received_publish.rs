@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::publish::{Parts, retain};
 use super::{ApplicationMessage, Delivery, PacketType, PublishPropertiesView, Violation};
-use crate::codec::{DecodeError, Fault, Frame, check_utf8_bytes, variable_byte_integer_len};
+use crate::codec::{
+    DecodeError, Fault, FixedHeader, Frame, check_utf8_bytes, variable_byte_integer_len,
+};
 use crate::topic::Topic;
 
 /// A PUBLISH that was received, owned: one frame and offsets into it.
@@ -31,6 +33,19 @@ struct Layout {
 }
 
 impl Layout {
+    #[inline]
+    fn parse(header: FixedHeader, body: &[u8]) -> Result<Self, nom::Err<Fault<'_>>> {
+        let parts = Parts::parse(header.flags(), body, check_utf8_bytes)?;
+        Ok(Self {
+            delivery: parts.delivery,
+            retain: retain(header.flags()),
+            header_len: header.header_len_u8(),
+            topic_len: parts.topic_len,
+            properties_len: parts.properties.section().len(),
+            present: parts.properties.section().present(),
+        })
+    }
+
     const fn topic_start(&self) -> usize {
         // The length of the topic stands before it.
         self.header_len as usize + 2
@@ -70,16 +85,18 @@ impl ReceivedPublish {
                 offset: 0,
             });
         }
-        let parts = Parts::parse(header.flags(), body, check_utf8_bytes)
+        let layout = Layout::parse(header, body)
             .map_err(|fault| Fault::from(fault).in_packet(bytes, PacketType::Publish))?;
-        let layout = Layout {
-            delivery: parts.delivery,
-            retain: retain(header.flags()),
-            header_len: header.header_len_u8(),
-            topic_len: parts.topic_len,
-            properties_len: parts.properties.section().len(),
-            present: parts.properties.section().present(),
-        };
+        Ok(Self { frame, layout })
+    }
+
+    /// As [`new`](Self::new), for a frame whose `header` was read and says that it is a PUBLISH.
+    #[inline]
+    pub(crate) fn with_header(frame: Frame, header: FixedHeader) -> Result<Self, DecodeError> {
+        let bytes = frame.as_slice();
+        let body = bytes.get(header.header_len()..).unwrap_or_default();
+        let layout = Layout::parse(header, body)
+            .map_err(|fault| Fault::from(fault).in_packet(bytes, PacketType::Publish))?;
         Ok(Self { frame, layout })
     }
 
@@ -111,6 +128,12 @@ impl ReceivedPublish {
     #[must_use]
     pub fn topic(&self) -> &str {
         core::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// Whether there are any properties.
+    #[must_use]
+    pub const fn has_properties(&self) -> bool {
+        self.layout.properties_len != 0
     }
 
     /// The properties.

@@ -1,12 +1,13 @@
 //! The receiving half of a session: which messages of QoS 1 and 2 are not finished.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 use bytes::BytesMut;
 
 use super::ack_order::AckOrder;
 use super::exchange::{Receiver, ReceiverStep, ToReceiver, receiver};
+use super::id_map::IdMap;
 use super::{AckError, AckToken};
 use crate::codec::Encode;
 use crate::packet::{
@@ -30,6 +31,11 @@ impl Answer {
             reason_code,
             properties: None,
         }
+    }
+
+    /// Whether it says no more than that all went well.
+    fn is_plain(&self) -> bool {
+        self.reason_code == PublishReasonCode::Success && self.properties.is_none()
     }
 
     /// The reason code that a server with this Maximum Packet Size can take. At four bytes there is
@@ -91,7 +97,7 @@ pub(super) struct InboundLimit {
 
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
-    exchanges: BTreeMap<PacketId, Exchange>,
+    exchanges: IdMap<Exchange>,
     order1: AckOrder,
     order2: AckOrder,
     next_number: u64,
@@ -119,7 +125,7 @@ impl Inbound {
         let Some(packet_id) = delivery.packet_id() else {
             return Reception::Repeated;
         };
-        let known = self.exchanges.get(&packet_id);
+        let known = self.exchanges.get(packet_id);
         let packet = match delivery {
             Delivery::ExactlyOnce { .. } => ToReceiver::Publish2,
             _ => ToReceiver::Publish1 {
@@ -189,7 +195,7 @@ impl Inbound {
 
     /// Another copy came: the answer that is owed, or was given, answers it in its turn.
     fn bind(&mut self, packet_id: PacketId, excess: usize) {
-        let Some(exchange) = self.exchanges.get_mut(&packet_id) else {
+        let Some(exchange) = self.exchanges.get_mut(packet_id) else {
             return;
         };
         if !exchange.counted {
@@ -218,7 +224,7 @@ impl Inbound {
     }
 
     fn forget(&mut self, packet_id: PacketId) -> Option<Exchange> {
-        let exchange = self.exchanges.remove(&packet_id)?;
+        let exchange = self.exchanges.remove(packet_id)?;
         if exchange.counted {
             self.in_flight -= 1;
             self.excess -= exchange.excess;
@@ -236,7 +242,7 @@ impl Inbound {
         }
         let exchange = self
             .exchanges
-            .get_mut(&token.packet_id)
+            .get_mut(token.packet_id)
             .filter(|exchange| exchange.number == token.exchange)
             .filter(|exchange| exchange.answer.is_none())
             .ok_or(AckError::NotAwaited)?;
@@ -275,9 +281,13 @@ impl Inbound {
             let Some(answer) = exchange.answer.clone() else {
                 break;
             };
-            let mut packet = Puback::new(token.packet_id, answer.code_within(limit));
-            packet.properties = answer.properties;
-            put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+            if answer.is_plain() {
+                out.extend_from_slice(&Puback::plain(token.packet_id));
+            } else {
+                let mut packet = Puback::new(token.packet_id, answer.code_within(limit));
+                packet.properties = answer.properties;
+                put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+            }
             self.order1.pop_answered();
             self.finish(token.packet_id);
         }
@@ -297,9 +307,13 @@ impl Inbound {
                 exchange.bound = false;
                 exchange.answer = None;
             }
-            let mut packet = Pubrec::new(token.packet_id, reason_code);
-            packet.properties = answer.properties;
-            put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+            if answer.is_plain() {
+                out.extend_from_slice(&Pubrec::plain(token.packet_id));
+            } else {
+                let mut packet = Pubrec::new(token.packet_id, reason_code);
+                packet.properties = answer.properties;
+                put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+            }
             self.order2.pop_answered();
             if reason_code.is_error() {
                 self.finish(token.packet_id);
@@ -316,7 +330,7 @@ impl Inbound {
 
     fn exchange_mut(&mut self, token: AckToken) -> Option<&mut Exchange> {
         self.exchanges
-            .get_mut(&token.packet_id)
+            .get_mut(token.packet_id)
             .filter(|exchange| exchange.number == token.exchange)
     }
 
@@ -329,10 +343,7 @@ impl Inbound {
         limit: usize,
         out: &mut BytesMut,
     ) -> bool {
-        let state = self
-            .exchanges
-            .get(&packet_id)
-            .map(|exchange| exchange.state);
+        let state = self.exchanges.get(packet_id).map(|exchange| exchange.state);
         let step = receiver(state, ToReceiver::Pubrel);
         let ended = match step {
             ReceiverStep::Complete | ReceiverStep::CompleteEarly => self.forget(packet_id),
@@ -346,8 +357,12 @@ impl Inbound {
         } else {
             ReleaseReasonCode::PacketIdentifierNotFound
         };
-        // The server's limit was checked to have room for four bytes.
-        let _ = Pubcomp::new(packet_id, reason_code).encode(out);
+        if reason_code == ReleaseReasonCode::Success {
+            out.extend_from_slice(&Pubcomp::plain(packet_id));
+        } else {
+            // Five bytes: no size that the protocol could not express.
+            let _ = Pubcomp::new(packet_id, reason_code).encode(out);
+        }
         step == ReceiverStep::CompleteEarly
     }
 
@@ -376,7 +391,9 @@ impl Inbound {
         }
         for (packet_id, mut exchange) in core::mem::take(&mut self.unsent) {
             exchange.unbind();
-            self.exchanges.entry(packet_id).or_insert(exchange);
+            if self.exchanges.get(packet_id).is_none() {
+                self.exchanges.insert(packet_id, exchange);
+            }
         }
     }
 

@@ -152,7 +152,7 @@ impl Session {
             let Some(frame) = connection.decoder.take_frame(input, size) else {
                 return Ok(());
             };
-            let publish = ReceivedPublish::new(frame)?;
+            let publish = ReceivedPublish::with_header(frame, header)?;
             self.note_packet(PacketType::Publish, publish.delivery().packet_id());
             if connected {
                 self.handle_publish(publish);
@@ -253,16 +253,19 @@ impl Session {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        let properties = publish.properties();
         let mut aliased_topic = None;
-        if let Some(alias) = properties.topic_alias() {
-            match connection.resolve_alias(alias, publish.topic()) {
-                Ok(topic) => aliased_topic = topic,
-                Err(violation) => return self.violation(PacketType::Publish, violation),
+        let (mut odd_format, mut odd_response) = (false, false);
+        if publish.has_properties() {
+            let properties = publish.properties();
+            if let Some(alias) = properties.topic_alias() {
+                match connection.resolve_alias(alias, publish.topic()) {
+                    Ok(topic) => aliased_topic = topic,
+                    Err(violation) => return self.violation(PacketType::Publish, violation),
+                }
             }
+            odd_format = properties.has_odd_payload_format();
+            odd_response = properties.has_odd_response_topic();
         }
-        let odd_format = properties.has_odd_payload_format();
-        let odd_response = properties.has_odd_response_topic();
         let poisoned = holds_wildcard(&publish, aliased_topic.as_ref());
         let token = match publish.delivery().qos() {
             QoS::AtMostOnce => None,
@@ -402,8 +405,13 @@ impl Session {
 
     fn queue_pubrel(&mut self, packet_id: PacketId, reason_code: ReleaseReasonCode) {
         if let Some(connection) = &mut self.connection {
-            // Four or five bytes; a limit of four has room for the usual one, and the other is
-            // courtesy.
+            if reason_code == ReleaseReasonCode::Success {
+                connection
+                    .control
+                    .extend_from_slice(&Pubrel::plain(packet_id));
+                return;
+            }
+            // Five bytes, which a server with a limit of four does not get: they are courtesy.
             let packet = Pubrel::new(packet_id, reason_code);
             if packet
                 .packet_size()
@@ -536,5 +544,8 @@ fn owned(properties: AckPropertiesView<'_>) -> Option<Box<crate::packet::AckProp
 
 fn holds_wildcard(publish: &ReceivedPublish, aliased: Option<&Arc<str>>) -> bool {
     let topic = aliased.map_or(publish.topic_bytes(), |topic| topic.as_bytes());
-    topic.iter().any(|byte| matches!(byte, b'+' | b'#'))
+    // Looks at every byte, without branches: topics are short.
+    topic
+        .iter()
+        .fold(false, |found, byte| found | matches!(byte, b'+' | b'#'))
 }

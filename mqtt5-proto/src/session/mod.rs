@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod event;
 mod exchange;
+mod id_map;
 mod inbound;
 mod input;
 mod keep_alive;

@@ -245,23 +245,32 @@ impl Outbound {
     pub(super) fn handle_closed(&mut self, transmitted: u64) {
         self.in_flight = 0;
         self.resend = None;
-        // From the last to the first, so that they keep their order at the head of the waiting.
-        let mut current = self.messages.last(List::Publishes);
-        while let Some(place) = current {
-            current = self.messages.previous(place);
+        let mut next = self.messages.first(List::Publishes);
+        while let Some(place) = next {
+            next = self.messages.next(place);
             let Some(exchange) = self.messages.get_mut(place) else {
                 continue;
             };
             let counted = core::mem::replace(&mut exchange.counted, false);
             exchange.sent |= counted && exchange.start < transmitted;
-            if exchange.sent {
-                continue;
-            }
-            if let Some(id) = exchange.packet_id.take() {
+            if !exchange.sent
+                && let Some(id) = exchange.packet_id.take()
+            {
                 self.packet_ids.release(id);
             }
-            self.messages.move_first(place, List::Waiting);
-            self.note_expiry(place);
+        }
+        // From the last to the first, so that they keep their order at the head of the waiting.
+        let mut previous = self.messages.last(List::Publishes);
+        while let Some(place) = previous {
+            previous = self.messages.previous(place);
+            if self
+                .messages
+                .get(place)
+                .is_some_and(|exchange| exchange.packet_id.is_none())
+            {
+                self.messages.move_first(place, List::Waiting);
+                self.note_expiry(place);
+            }
         }
     }
 
