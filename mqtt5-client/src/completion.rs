@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use mqtt5_proto::session::OperationId;
 
+use crate::completions::Accepted;
 use crate::errors::{PublishError, published};
-use crate::publish::{Accepted, Enqueue, Published};
+use crate::publish::{Enqueue, Published};
 use crate::shared::Shared;
 use crate::taps::UnobservedVerdict;
 
@@ -46,9 +47,9 @@ impl Future for Completion {
     type Output = Result<Published, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let slot = self.accepted.slot;
+        let accepted = self.accepted;
         let polled = self.shared.run(|core| {
-            let polled = core.completions.poll(slot, cx, &mut core.wakeups);
+            let polled = core.completions.poll(accepted, cx, &mut core.wakeups);
             if polled.is_ready() {
                 core.room.wake_first(&mut core.wakeups);
             }
@@ -64,9 +65,10 @@ impl Drop for Completion {
         if self.done {
             return;
         }
-        let Accepted { operation, slot } = self.accepted;
+        let accepted = self.accepted;
         self.shared.run(|core| {
-            if let Some(verdict) = core.completions.remove(slot, &mut core.wakeups) {
+            if let Some(verdict) = core.completions.remove(accepted, &mut core.wakeups) {
+                let operation = accepted.operation;
                 core.tell_unobserved(&UnobservedVerdict { operation, verdict });
                 core.room.wake_first(&mut core.wakeups);
             }

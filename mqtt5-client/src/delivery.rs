@@ -54,6 +54,7 @@ impl Core {
     }
 
     /// A message came in.
+    #[inline]
     pub(crate) fn route(&mut self, message: Message) {
         self.statistics.messages_received += 1;
         self.observed_messages.push(&message, &mut self.wakeups);
@@ -83,13 +84,18 @@ impl Core {
         self.targets = targets;
     }
 
+    #[inline]
     fn put(&mut self, key: StreamKey, message: Message) {
-        let may_pause = self.may_pause();
-        let Some(stream) = self.streams.get_mut(&key) else {
+        let Some(stream) = self.streams.get(&key) else {
             return self.leave_unclaimed(message);
         };
+        let may_pause = stream.asks_to_pause() && self.may_pause();
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return;
+        };
+        let owed = message.token().is_some();
         self.statistics.qos0_dropped += stream.put(message, may_pause, &mut self.wakeups);
-        while let Some(token) = self.streams.get_mut(&key).and_then(MessageQueue::give_up) {
+        while owed && let Some(token) = self.streams.get_mut(&key).and_then(MessageQueue::give_up) {
             self.statistics.stale_dropped += 1;
             let _ = self.settle(token, PublishReasonCode::QuotaExceeded, None);
         }

@@ -81,10 +81,9 @@ impl Core {
             }
             _ => self.statistics.publishes_failed += 1,
         }
-        let unobserved = match self.publishes.remove(&operation.get()) {
-            Some(slot) => self.completions.resolve(slot, verdict, &mut self.wakeups),
-            None => Some(verdict),
-        };
+        let unobserved = self
+            .completions
+            .resolve(operation, verdict, &mut self.wakeups);
         if let Some(verdict) = unobserved {
             self.tell_unobserved(&UnobservedVerdict { operation, verdict });
         }
@@ -173,10 +172,8 @@ impl Core {
         self.session.abandon(now);
         self.drain_events();
         self.send_retries();
-        for (_, slot) in std::mem::take(&mut self.publishes) {
-            let verdict = PublishVerdict::Unknown { message: None };
-            let _ = self.completions.resolve(slot, verdict, &mut self.wakeups);
-        }
+        let unknown = PublishVerdict::Unknown { message: None };
+        self.completions.resolve_all(&unknown, &mut self.wakeups);
         for stream in self.streams.values_mut() {
             stream.finish_stream(StreamEnd::Closed(reason.clone()), &mut self.wakeups);
         }

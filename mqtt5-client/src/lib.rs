@@ -62,6 +62,7 @@ mod authentication;
 mod classes;
 mod client;
 mod completion;
+mod completions;
 mod delivery;
 mod disconnect;
 mod driver;

@@ -59,6 +59,7 @@ impl Messages {
         NextMessage { messages: self }
     }
 
+    #[inline]
     fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
         let (key, consumer) = (self.stream, self.consumer);
         let shared = self.handle.shared();
@@ -67,7 +68,7 @@ impl Messages {
                 return Poll::Ready(None);
             };
             if !stream.is_manual() && core.finish_taken(key, consumer) {
-                core.carry_on(shared.now());
+                core.leave_to_driver(shared.clock());
             }
             let Some(stream) = core.streams.get_mut(&key) else {
                 return Poll::Ready(None);
@@ -169,7 +170,7 @@ impl Messages {
             // Found before anything is settled: the message still waits for an answer.
             return Err(AckError::ReasonCode);
         }
-        self.handle.shared().command(|core, _| {
+        self.handle.shared().submit(|core| {
             let taken = core.streams.get_mut(&self.stream);
             if !taken.is_some_and(|stream| stream.finish_token(token)) {
                 return Err(AckError::NotAwaited);

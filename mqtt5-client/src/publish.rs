@@ -12,13 +12,15 @@ use mqtt5_proto::packet::{
 };
 use mqtt5_proto::session::Rule;
 use mqtt5_proto::topic::TopicError;
-use mqtt5_proto::{Instant, QoS, Topic};
+use mqtt5_proto::{QoS, Topic};
 
 use crate::client::Client;
 use crate::completion::{Completion, PublishFuture};
+use crate::completions::Accepted;
 use crate::errors::PublishError;
 use crate::permit::Permit;
 use crate::shared::Core;
+use crate::transport::Clock;
 
 /// A message that is being put together: [`Client::publish`] begins it.
 ///
@@ -179,23 +181,11 @@ impl Publish {
     /// Cancel safe: a message that was not accepted is dropped with the future and never sent, and
     /// its place in the waiting line goes to the next.
     #[must_use = "nothing is published before this is awaited"]
-    pub fn enqueue(self) -> Enqueue {
-        match self.build() {
-            Ok((client, permit, message)) => Enqueue(Waiting {
-                client,
-                permit,
-                message: Some(Ok(message)),
-                number: None,
-            }),
-            Err((client, error)) => {
-                let message = Some(Err(error));
-                Enqueue(Waiting {
-                    client,
-                    permit: None,
-                    message,
-                    number: None,
-                })
-            }
+    #[inline]
+    pub const fn enqueue(self) -> Enqueue {
+        Enqueue {
+            draft: Some(self),
+            place: None,
         }
     }
 
@@ -204,58 +194,60 @@ impl Publish {
     /// # Errors
     /// [`PublishError`] with the message; [`PublishError::is_full`] if there is no room.
     pub fn try_enqueue(self) -> Result<Completion, PublishError> {
-        let (client, mut permit, message) = self.build().map_err(|(_, error)| error)?;
-        let reserved = permit.take();
-        let accepted = client.shared().command(|core, now| {
-            if reserved.is_none() && (!core.room.is_turn(None) || !core.has_room()) {
+        let Draft {
+            client,
+            permit,
+            message,
+        } = self.build()?;
+        let shared = client.shared();
+        let accepted = shared.submit(|core| {
+            if permit.is_none() && (!core.room.is_turn(None) || !core.has_room()) {
                 return Err(not_accepted(Rule::QueueFull, message));
             }
-            core.accept(message, now)
+            core.accept(message, shared.clock())
         });
-        drop(reserved);
-        accepted.map(|accepted| Completion::new(client.shared(), accepted))
+        drop(permit);
+        accepted.map(|accepted| Completion::new(shared, accepted))
     }
 
-    fn build(self) -> Result<Draft, (Client, PublishError)> {
-        let Self {
-            client,
-            topic,
-            payload,
-            qos,
-            retain,
-            properties,
-            fault,
-            permit,
-        } = self;
-        let topic = match topic {
+    #[inline]
+    fn build(self) -> Result<Draft, PublishError> {
+        let topic = match self.topic {
             Ok(topic) => topic,
-            Err(error) => return Err((client, PublishError::InvalidTopic { error, payload })),
+            Err(error) => {
+                let payload = self.payload;
+                return Err(PublishError::InvalidTopic { error, payload });
+            }
         };
         let message = ApplicationMessage {
             topic,
-            payload,
-            qos,
-            retain,
-            properties,
+            payload: self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties: self.properties,
         };
-        match fault {
-            None => Ok((client, permit, message)),
-            Some((property, error)) => {
-                let message = Box::new(message);
-                Err((
-                    client,
-                    PublishError::InvalidProperty {
-                        property,
-                        error,
-                        message,
-                    },
-                ))
-            }
+        if let Some((property, error)) = self.fault {
+            let message = Box::new(message);
+            return Err(PublishError::InvalidProperty {
+                property,
+                error,
+                message,
+            });
         }
+        Ok(Draft {
+            client: self.client,
+            permit: self.permit,
+            message,
+        })
     }
 }
 
-type Draft = (Client, Option<Permit>, ApplicationMessage);
+/// A message that can be published.
+struct Draft {
+    client: Client,
+    permit: Option<Permit>,
+    message: ApplicationMessage,
+}
 
 fn not_accepted(rule: Rule, message: ApplicationMessage) -> PublishError {
     PublishError::NotAccepted {
@@ -299,7 +291,7 @@ impl Core {
     pub(crate) fn accept(
         &mut self,
         message: ApplicationMessage,
-        now: Instant,
+        clock: &dyn Clock,
     ) -> Result<Accepted, PublishError> {
         if let Some(reason) = self.closed.clone() {
             return Err(PublishError::Closed {
@@ -311,86 +303,16 @@ impl Core {
             return Err(not_accepted(Rule::Closing, message));
         }
         let properties = message.properties.as_ref();
-        self.timeouts_changed |=
-            properties.is_some_and(|properties| properties.message_expiry_interval.is_some());
-        match self.session.publish(message, now) {
+        if properties.is_some_and(|properties| properties.message_expiry_interval.is_some()) {
+            self.timeouts_changed = true;
+            self.now = clock.now();
+        }
+        match self.session.publish(message, self.now) {
             Ok(operation) => {
                 self.statistics.publishes_accepted += 1;
-                let slot = self.completions.insert();
-                self.publishes.insert(operation.get(), slot);
-                Ok(Accepted { operation, slot })
+                Ok(self.completions.insert(operation))
             }
             Err(refused) => Err(not_accepted(refused.rule, refused.given)),
-        }
-    }
-}
-
-/// What the core knows of an accepted message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Accepted {
-    pub(crate) operation: mqtt5_proto::session::OperationId,
-    pub(crate) slot: crate::slots::SlotKey,
-}
-
-/// A place in the waiting line, with what waits.
-#[derive(Debug)]
-struct Waiting {
-    client: Client,
-    permit: Option<Permit>,
-    message: Option<Result<ApplicationMessage, PublishError>>,
-    number: Option<u64>,
-}
-
-impl Waiting {
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Accepted, PublishError>> {
-        let message = match self.message.take() {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Poll::Ready(Err(error)),
-            None => return Poll::Pending,
-        };
-        let permit = self.permit.take();
-        let number = &mut self.number;
-        let outcome = self.client.shared().command(|core, now| {
-            let over = core.is_closed() || core.closing.is_some();
-            let turn = permit.is_some() || (core.room.is_turn(*number) && core.has_room());
-            let refused = if turn || over {
-                match core.accept(message, now) {
-                    Err(error) if error.is_full() => match error.into_message() {
-                        Some(message) => message,
-                        None => return Err(None),
-                    },
-                    done => {
-                        if let Some(number) = number.take() {
-                            core.room.leave(number, &mut core.wakeups);
-                        }
-                        return Ok(done);
-                    }
-                }
-            } else {
-                message
-            };
-            let number = *number.get_or_insert_with(|| core.next_number());
-            core.room
-                .wait(number, permit.is_some(), cx, &mut core.wakeups);
-            Err(Some(refused))
-        });
-        match outcome {
-            Ok(done) => Poll::Ready(done),
-            Err(message) => {
-                self.permit = permit;
-                self.message = message.map(Ok);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(number) = self.number.take() {
-            self.client
-                .shared()
-                .run(|core| core.room.leave(number, &mut core.wakeups));
         }
     }
 }
@@ -398,13 +320,76 @@ impl Drop for Waiting {
 /// Waits until a message is accepted; from [`Publish::enqueue`].
 #[derive(Debug)]
 #[must_use = "nothing is published before this is awaited"]
-pub struct Enqueue(Waiting);
+pub struct Enqueue {
+    draft: Option<Publish>,
+    place: Option<Place>,
+}
+
+/// A place in the waiting line, which is left when this is dropped.
+#[derive(Debug)]
+struct Place {
+    client: Client,
+    number: u64,
+}
 
 impl Future for Enqueue {
     type Output = Result<Completion, PublishError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.0.poll(cx);
-        polled.map(|done| done.map(|accepted| Completion::new(self.0.client.shared(), accepted)))
+        let Some(draft) = self.draft.take() else {
+            return Poll::Pending;
+        };
+        let Draft {
+            client,
+            permit,
+            message,
+        } = match draft.build() {
+            Ok(draft) => draft,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        let shared = client.shared();
+        let number = self.place.as_ref().map(|place| place.number);
+        let outcome = shared.submit(|core| {
+            let over = core.is_closed() || core.closing.is_some();
+            let turn = permit.is_some() || (core.room.is_turn(number) && core.has_room());
+            let message = if turn || over {
+                match core.accept(message, shared.clock()) {
+                    Err(PublishError::NotAccepted {
+                        rule: Rule::QueueFull,
+                        message,
+                    }) => *message,
+                    done => return Ok(done),
+                }
+            } else {
+                message
+            };
+            let number = number.unwrap_or_else(|| core.next_number());
+            core.room
+                .wait(number, permit.is_some(), cx, &mut core.wakeups);
+            Err((message, number))
+        });
+        match outcome {
+            Ok(accepted) => {
+                self.place = None;
+                Poll::Ready(accepted.map(|accepted| Completion::new(shared, accepted)))
+            }
+            Err((message, number)) => {
+                let draft = Publish::of_message(client.clone(), message);
+                // Made only once: dropping a second one would leave the line.
+                self.place.get_or_insert_with(|| Place { client, number });
+                self.draft = Some(Publish { permit, ..draft });
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let number = self.number;
+        self.client
+            .shared()
+            .run(|core| core.room.leave(number, &mut core.wakeups));
     }
 }

@@ -199,7 +199,7 @@ impl Routes {
 
     /// Puts the streams that `message` goes to into `targets`, each once.
     pub(crate) fn targets(&self, message: &Message, targets: &mut Vec<StreamKey>) {
-        let topic = message.topic();
+        let topic = message.topic_bytes();
         let mut sure = false;
         let mut unsure = false;
         for identifier in message.properties().subscription_identifiers() {
@@ -211,17 +211,18 @@ impl Routes {
         }
         if unsure || !sure {
             for route in self.routes.values() {
-                if route.subscription.filter.matches(topic) {
+                if route.subscription.filter.matches_bytes(topic) {
                     add_streams(route, targets);
                 }
             }
         }
     }
 
+    #[inline]
     fn targets_of(
         &self,
         identifier: SubscriptionIdentifier,
-        topic: &str,
+        topic: &[u8],
         targets: &mut Vec<StreamKey>,
     ) -> bool {
         let Some(routes) = self.by_identifier.get(&identifier.get()) else {
@@ -229,7 +230,7 @@ impl Routes {
         };
         let mut matched = false;
         for route in routes.iter().filter_map(|key| self.routes.get(key)) {
-            if route.subscription.filter.matches(topic) {
+            if route.subscription.filter.matches_bytes(topic) {
                 matched = true;
                 add_streams(route, targets);
             }
@@ -238,6 +239,7 @@ impl Routes {
     }
 }
 
+#[inline]
 fn add_streams(route: &Route, targets: &mut Vec<StreamKey>) {
     for stream in &route.streams {
         if !targets.contains(stream) {

@@ -9,10 +9,10 @@ use mqtt5_proto::Instant;
 use mqtt5_proto::codec::BinaryData;
 use mqtt5_proto::packet::{Disconnect, DisconnectProperties};
 use mqtt5_proto::session::{
-    AckToken, Challenge, Connected, ConnectionEnd, Message, Phase, PublishVerdict, Session,
-    Transmit,
+    AckToken, Challenge, Connected, ConnectionEnd, Message, Phase, Session, Transmit,
 };
 
+use crate::completions::Completions;
 use crate::delivery::SharedExchange;
 use crate::errors::{CloseReason, ReauthenticateError, SubscribeError, UnsubscribeError};
 use crate::numbers::NumberMap;
@@ -35,6 +35,9 @@ const WINDOW: usize = 256 << 10;
 
 /// Requests that may wait beside as many messages as the options allow.
 const REQUEST_RESERVE: usize = 1024;
+
+/// How many small commands are left to the driver to carry on.
+const LEFT_TO_DRIVER: usize = 64;
 
 /// How to reach the driver.
 #[derive(Debug, Default)]
@@ -98,9 +101,12 @@ pub(crate) struct Core {
     numbers: u64,
     /// A message was accepted that expires.
     pub(crate) timeouts_changed: bool,
+    /// How many commands the driver has to carry on.
+    left_to_driver: usize,
+    /// When the clock was read last. Near enough for what does not depend on the time.
+    pub(crate) now: Instant,
 
-    pub(crate) publishes: NumberMap<u64, SlotKey>,
-    pub(crate) completions: Slots<PublishVerdict>,
+    pub(crate) completions: Completions,
     pub(crate) room: Room,
 
     pub(crate) requests: NumberMap<u64, Request>,
@@ -153,8 +159,9 @@ impl Core {
             wakeups: Wakeups::default(),
             numbers: 0,
             timeouts_changed: false,
-            publishes: NumberMap::default(),
-            completions: Slots::default(),
+            left_to_driver: 0,
+            now: Instant::ZERO,
+            completions: Completions::default(),
             room: Room::new(maximum),
             requests: NumberMap::default(),
             retries: VecDeque::new(),
@@ -229,6 +236,8 @@ impl Core {
     /// Carries on whatever follows from a command or from input: events, requests that can go now,
     /// bytes to send.
     pub(crate) fn advance(&mut self, now: Instant) {
+        self.left_to_driver = 0;
+        self.now = now;
         loop {
             self.drain_events();
             if matches!(self.trust, Trust::Asked(_)) {
@@ -255,6 +264,19 @@ impl Core {
         let unsent = !self.output.is_empty() || self.transport_closing;
         if (self.driver.idle && unsent) || self.is_overslept() {
             self.wake_driver();
+        }
+    }
+
+    /// Has the driver carry on after a command, unless it will look at the core anyway. So that no
+    /// more waits for it than fits into a cache, the command does it itself now and then.
+    #[inline]
+    pub(crate) fn leave_to_driver(&mut self, clock: &dyn Clock) {
+        if self.driver.idle || self.is_overslept() {
+            self.wake_driver();
+        }
+        self.left_to_driver += 1;
+        if self.left_to_driver == LEFT_TO_DRIVER {
+            self.advance(clock.now());
         }
     }
 
@@ -319,20 +341,36 @@ impl Shared {
         self.clock.now()
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     pub(crate) const fn drain_timeout(&self) -> Duration {
         self.drain_timeout
     }
 
     /// Does something with the core, then calls the wakers that it left.
+    #[inline]
     pub(crate) fn run<R>(&self, work: impl FnOnce(&mut Core) -> R) -> R {
-        let (result, wakeups) = {
-            // Whoever panicked under the lock has left the core whole: each step of it is.
-            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = work(&mut core);
-            (result, std::mem::take(&mut core.wakeups))
-        };
-        wakeups.run();
+        // Whoever panicked under the lock has left the core whole: each step of it is.
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut core);
+        let wakeups = core.wakeups.take();
+        drop(core);
+        if let Some(wakeups) = wakeups {
+            wakeups.run();
+        }
         result
+    }
+
+    /// As [`run`](Self::run), for a small command, one of many: the driver carries it on.
+    #[inline]
+    pub(crate) fn submit<R>(&self, work: impl FnOnce(&mut Core) -> R) -> R {
+        self.run(|core| {
+            let result = work(core);
+            core.leave_to_driver(&*self.clock);
+            result
+        })
     }
 
     /// As [`run`](Self::run), for what may make something to send.

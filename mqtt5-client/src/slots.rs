@@ -1,4 +1,4 @@
-//! Completions without an allocation or a channel each: a slot is an index and a generation.
+//! Answers without an allocation or a channel each: a slot is an index and a generation.
 
 use std::task::{Context, Poll, Waker};
 
@@ -29,7 +29,6 @@ struct Entry<T> {
 pub(crate) struct Slots<T> {
     entries: Vec<Entry<T>>,
     free: Vec<usize>,
-    done: usize,
 }
 
 impl<T> Default for Slots<T> {
@@ -37,17 +36,11 @@ impl<T> Default for Slots<T> {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
-            done: 0,
         }
     }
 }
 
 impl<T> Slots<T> {
-    /// How many values have come and were not taken.
-    pub(crate) const fn done(&self) -> usize {
-        self.done
-    }
-
     pub(crate) fn insert(&mut self) -> SlotKey {
         let state = State::Pending(None);
         if let Some(index) = self.free.pop()
@@ -82,7 +75,6 @@ impl<T> Slots<T> {
                 if let State::Pending(waker) = old {
                     wakeups.wake(waker);
                 }
-                self.done += 1;
                 None
             }
             _ => Some(value),
@@ -120,9 +112,6 @@ impl<T> Slots<T> {
         let state = std::mem::replace(&mut entry.state, State::Free);
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(key.index);
-        if matches!(state, State::Done(_)) {
-            self.done -= 1;
-        }
         Some(state)
     }
 
@@ -153,10 +142,8 @@ mod tests {
         let key = slots.insert();
         assert_eq!(slots.poll(key, &context(), &mut wakeups), Poll::Pending);
         assert_eq!(slots.resolve(key, 1, &mut wakeups), None);
-        assert_eq!(slots.done(), 1);
         assert_eq!(slots.poll(key, &context(), &mut wakeups), Poll::Ready(1));
         assert_eq!(slots.poll(key, &context(), &mut wakeups), Poll::Pending);
-        assert_eq!(slots.done(), 0);
         assert_eq!(slots.insert().index, key.index);
     }
 
@@ -170,6 +157,5 @@ mod tests {
         assert_eq!(slots.poll(new, &context(), &mut wakeups), Poll::Pending);
         assert_eq!(slots.resolve(new, 2, &mut wakeups), None);
         assert_eq!(slots.remove(new, &mut wakeups), Some(2));
-        assert_eq!(slots.done(), 0);
     }
 }

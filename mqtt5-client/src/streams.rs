@@ -140,6 +140,7 @@ impl MessageQueue {
 
     /// Queues a message, and wakes who waits. `may_pause`: whether reading can be paused now.
     /// Returns how many messages of QoS 0 were dropped for it, or instead of it.
+    #[inline]
     pub(crate) fn put(&mut self, message: Message, may_pause: bool, wakeups: &mut Wakeups) -> u64 {
         let mut dropped = 0;
         if message.token().is_none() {
@@ -205,6 +206,7 @@ impl MessageQueue {
     }
 
     /// The next message for `consumer`, which has to acknowledge it.
+    #[inline]
     pub(crate) fn take(&mut self, consumer: u64) -> Option<Message> {
         let message = self.queue.pop_front()?;
         self.forget_qos0(&message);

@@ -12,6 +12,13 @@ pub(crate) struct Wakeups {
 }
 
 impl Wakeups {
+    /// All of it, if there is anything.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let any = self.first.is_some() || !self.dead.is_empty();
+        any.then(|| std::mem::take(self))
+    }
+
     pub(crate) fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         if self.first.is_none() {
@@ -21,6 +28,7 @@ impl Wakeups {
         }
     }
 
+    #[inline]
     pub(crate) fn wake_all(&mut self, waiting: &mut Waiting) {
         for (_, waker) in waiting.0.drain(..) {
             self.wake(Some(waker));

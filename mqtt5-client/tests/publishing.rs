@@ -77,6 +77,25 @@ fn a_message_that_was_not_accepted_is_dropped_with_its_future() {
 }
 
 #[test]
+fn a_message_that_waits_keeps_its_place_however_often_it_is_polled() {
+    let (client, mut sim) = Sim::connected(options().outbound_messages(1));
+    let first = client.publish("a", "1").qos(QoS::AtLeastOnce);
+    let first = first.try_enqueue().unwrap();
+    assert_eq!(sim.packets().len(), 1);
+    let mut second = pin!(client.publish("a", "2").qos(QoS::AtLeastOnce).enqueue());
+    let flag = Flag::new();
+    let waker = Waker::from(flag.clone());
+    for _ in 0..3 {
+        let polled = second.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    sim.send(&puback(1));
+    now(first).unwrap();
+    assert!(flag.take());
+    assert!(poll(second).is_ready());
+}
+
+#[test]
 fn an_accepted_message_runs_to_its_end_whoever_listens() {
     let (client, mut sim) = Sim::connected(options());
     let mut verdicts = client.verdicts(1);

@@ -318,12 +318,21 @@ pub struct Message {
 }
 
 impl Message {
-    /// The topic name. Costs a UTF-8 check.
+    /// The topic name. Costs a UTF-8 check; [`topic_bytes`](Self::topic_bytes) does not.
     #[must_use]
     pub fn topic(&self) -> &str {
         match &self.aliased_topic {
             Some(topic) => topic,
             None => self.publish.topic(),
+        }
+    }
+
+    /// The bytes of the topic name.
+    #[must_use]
+    pub fn topic_bytes(&self) -> &[u8] {
+        match &self.aliased_topic {
+            Some(topic) => topic.as_bytes(),
+            None => self.publish.topic_bytes(),
         }
     }
 

@@ -101,7 +101,23 @@ impl TopicFilter {
     /// ```
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
-        matches(self.matched(), topic)
+        self.matches_bytes(topic.as_bytes())
+    }
+
+    /// As [`matches`](Self::matches), for a topic name of which one has the bytes: no check of
+    /// UTF-8 is needed to compare them.
+    #[inline]
+    #[must_use]
+    pub fn matches_bytes(&self, topic: &[u8]) -> bool {
+        let filter = self.as_bytes();
+        let matched = match filter.strip_prefix(SHARE.as_bytes()) {
+            Some(shared) => {
+                let mut name_and_filter = shared.splitn(2, |byte| *byte == b'/');
+                name_and_filter.nth(1).unwrap_or(filter)
+            }
+            None => filter,
+        };
+        matches_bytes(matched, topic)
     }
 }
 
@@ -112,22 +128,45 @@ fn shared_part(filter: &str) -> Option<(&str, &str)> {
 /// Whether `topic` matches `filter`, a valid filter without `$share/{name}/`.
 #[must_use]
 pub fn matches(filter: &str, topic: &str) -> bool {
+    matches_bytes(filter.as_bytes(), topic.as_bytes())
+}
+
+#[inline]
+fn matches_bytes(filter: &[u8], topic: &[u8]) -> bool {
+    // No wildcard is in a topic, so that this is a filter without any.
+    filter == topic || matches_levels(filter, topic)
+}
+
+fn matches_levels(mut filter: &[u8], mut topic: &[u8]) -> bool {
     // A wildcard at the start leaves topics alone that start with `$` (`4.7.2-1`).
-    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+    if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
         return false;
     }
-    let mut levels = topic.split('/');
-    for part in filter.split('/') {
-        // Asked before the topic's next level: `sport/#` takes in `sport` too.
-        if part == "#" {
-            return true;
+    loop {
+        match filter {
+            [b'#'] => return true,
+            [b'+', rest @ ..] => {
+                filter = rest;
+                let level = topic.iter().position(|byte| *byte == b'/');
+                topic = level.map_or(&[], |end| &topic[end..]);
+            }
+            _ => {
+                while let ([a, filter_rest @ ..], [b, topic_rest @ ..]) = (filter, topic)
+                    && a == b
+                    && *a != b'/'
+                {
+                    filter = filter_rest;
+                    topic = topic_rest;
+                }
+            }
         }
-        match levels.next() {
-            Some(level) if part == "+" || part == level => {}
+        (filter, topic) = match (filter, topic) {
+            ([b'/', filter @ ..], [b'/', topic @ ..]) => (filter, topic),
+            // `sport/#` takes in `sport` too.
+            ([] | [b'/', b'#'], []) => return true,
             _ => return false,
-        }
+        };
     }
-    levels.next().is_none()
 }
 
 fn check(filter: &str) -> Result<(), FilterError> {
