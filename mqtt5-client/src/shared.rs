@@ -207,7 +207,10 @@ impl Core {
 
     /// Takes what the session wants to send, as far as it may wait.
     fn pump(&mut self, now: Instant) {
-        while !self.transport_closing && self.outstanding < WINDOW {
+        // A peer that does not read does not hold up the end.
+        while !self.transport_closing
+            && (self.outstanding < WINDOW || self.session.phase() == Phase::Closing)
+        {
             let session = &mut self.session;
             let mut more = true;
             let closing = &mut self.transport_closing;

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use mqtt5_client::proto::codec::BinaryData;
 use mqtt5_client::proto::session::Challenge;
-use mqtt5_client::{Authenticator, CloseReason, NoAnswer, PublishError, QoS, ReauthenticateError};
+use mqtt5_client::{
+    Authenticator, Client, ClientOptions, CloseReason, NoAnswer, PublishError, QoS,
+    ReauthenticateError,
+};
 use support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -136,4 +139,51 @@ fn a_violation_closes_the_connection_though_its_disconnect_cannot_be_written() {
     assert_eq!(sim.dials(), 2);
     sim.send(CONNACK_RESUMED);
     assert!(client.state().is_connected());
+}
+
+/// A connected client that waits for a server which takes 1000 bytes of 300,000.
+fn stuck(options: ClientOptions) -> (Client, Sim) {
+    let (client, mut sim) = Sim::connected(options);
+    sim.set_window(Some(1000));
+    let large = client
+        .publish("t", "x".repeat(300_000))
+        .qos(QoS::AtLeastOnce);
+    let _detached = large.try_enqueue().unwrap();
+    sim.settle();
+    (client, sim)
+}
+
+#[test]
+fn what_waits_when_the_server_says_disconnect_is_not_sent() {
+    let (_client, mut sim) = stuck(options());
+    let wire = sim.wire();
+    // DISCONNECT: server busy.
+    sim.send(&[0xE0, 1, 0x89]);
+    assert!(wire.lock().unwrap().client_dropped);
+    assert_eq!(wire.lock().unwrap().from_client.len(), 1000);
+}
+
+#[test]
+fn what_waits_when_the_server_does_not_answer_a_ping_is_not_sent() {
+    let (_client, mut sim) = stuck(options().keep_alive(SECOND));
+    let wire = sim.wire();
+    // The PINGREQ is due after 750 ms, its answer 10 s later.
+    sim.advance(Duration::from_millis(10_749));
+    assert!(!wire.lock().unwrap().client_dropped);
+    sim.advance(Duration::from_millis(1));
+    assert!(wire.lock().unwrap().client_dropped);
+    assert_eq!(wire.lock().unwrap().from_client.len(), 1000);
+}
+
+#[test]
+fn one_pingreq_follows_a_publish_for_which_the_transport_took_its_time() {
+    let (_client, mut sim) = stuck(options().keep_alive(SECOND));
+    for _ in 0..9 {
+        sim.advance(SECOND);
+    }
+    sim.set_window(None);
+    let packets = sim.packets();
+    assert_eq!(packets.len(), 2);
+    assert_eq!(packets[0][0], 0x32);
+    assert_eq!(packets[1], [0xC0, 0]);
 }

@@ -332,3 +332,62 @@ fn a_peer_that_does_not_read_does_not_hold_up_the_end() {
     assert!(peer.asked_to_close());
     assert_eq!(due(&peer), None);
 }
+
+#[test]
+fn at_most_one_pingreq_waits_for_a_transport_that_takes_nothing() {
+    let mut peer = connected(1);
+    peer.qos0("a");
+    peer.expect_held("30 05 00 01 74 00 61");
+    peer.wait(Duration::from_millis(750));
+    peer.expect_held("C0 00");
+    // Ten more would be due before the deadline of the first.
+    peer.wait_seconds(9);
+    peer.expect_held("");
+    assert_eq!(due(&peer), seconds(1));
+    // The first byte of it does not make it sent.
+    peer.transmit(8);
+    peer.wait(Duration::from_millis(900));
+    peer.expect_held("");
+    // The next is due when it has left.
+    peer.transmit(1);
+    assert_eq!(due(&peer), Some(Duration::from_millis(100)));
+    peer.given("D0 00");
+    assert_eq!(due(&peer), Some(Duration::from_millis(750)));
+    peer.wait(Duration::from_millis(750));
+    peer.expect("C0 00");
+}
+
+#[test]
+fn a_pingresp_does_not_answer_a_pingreq_that_has_not_left() {
+    let mut peer = connected(1);
+    peer.wait(Duration::from_millis(750));
+    peer.expect_held("C0 00");
+    peer.given("D0 00");
+    // Ten seconds after the last bytes came.
+    assert_eq!(due(&peer), seconds(10));
+    peer.wait_seconds(10);
+    peer.expect_close("");
+    assert_eq!(peer.end(), EndReason::KeepAliveTimeout);
+}
+
+#[test]
+fn edge_case_154_what_waits_when_the_pingresp_does_not_come_is_not_sent() {
+    let mut peer = connected(20);
+    peer.given("32 07 00 01 74 00 01 00 61");
+    let token = peer.expect_token("a");
+    // The window is full, and none of it is taken: PINGREQ and PUBACK wait.
+    for _ in 0..4 {
+        peer.qos0(&"x".repeat(100_000));
+    }
+    peer.poll_only();
+    peer.wait_seconds(15);
+    peer.acknowledge(token);
+    peer.expect_held("");
+    peer.wait_seconds(20);
+    peer.expect_close("");
+    peer.events_until_end(&EndReason::KeepAliveTimeout);
+    // The answer is kept for the copy.
+    peer.reconnect(RESUMED);
+    peer.given("3A 07 00 01 74 00 01 00 61");
+    peer.expect("40 02 00 01");
+}

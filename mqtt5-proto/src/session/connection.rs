@@ -139,17 +139,23 @@ impl Connection {
         }
     }
 
+    /// The connection is to end without another word: what waits is not sent any more.
+    pub(super) fn close_silently(&mut self, reason: EndReason) {
+        if self.end.is_none() {
+            self.close(reason, None);
+            self.control.clear();
+        }
+    }
+
     /// The peer broke a rule: the connection ends, with a DISCONNECT once it was accepted.
     pub(super) fn close_for(&mut self, error: DecodeError) {
-        let code = match self.phase {
-            Phase::Connected => Some(
-                DisconnectReasonCode::from_raw(error.reason_code())
-                    .filter(|code| code.may_send(Role::Client))
-                    .unwrap_or(DisconnectReasonCode::ProtocolError),
-            ),
-            _ => None,
-        };
-        self.close(EndReason::Violation(error), code);
+        if self.phase != Phase::Connected {
+            return self.close_silently(EndReason::Violation(error));
+        }
+        let code = DisconnectReasonCode::from_raw(error.reason_code())
+            .filter(|code| code.may_send(Role::Client))
+            .unwrap_or(DisconnectReasonCode::ProtocolError);
+        self.close(EndReason::Violation(error), Some(code));
     }
 
     /// As [`close_for`](Self::close_for), for a rule about the packet as a whole.

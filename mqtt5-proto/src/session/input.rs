@@ -489,15 +489,10 @@ impl Session {
         properties.session_expiry_interval = None;
         let reason_code = disconnect.reason_code();
         let properties = Box::new(properties);
-        connection.close(
-            EndReason::ServerDisconnected {
-                reason_code,
-                properties,
-            },
-            None,
-        );
-        // Nothing is to be sent any more.
-        connection.control.clear();
+        connection.close_silently(EndReason::ServerDisconnected {
+            reason_code,
+            properties,
+        });
     }
 }
 

@@ -16,8 +16,11 @@ pub(super) struct KeepAlive {
     /// How long after the end of sending a PINGREQ is due; `None` if keep alive is off.
     interval: Option<Duration>,
     timeout: Duration,
-    /// When the last bytes were sent, or the last PINGREQ was queued.
+    /// When the last bytes were sent.
     last_sent: Instant,
+    /// Where in the stream of bytes the PINGREQ ends that the transport has not taken: there is
+    /// one at most, since another behind it would say nothing more.
+    unsent: Option<u64>,
     awaiting: Option<Awaiting>,
     paused: bool,
 }
@@ -46,17 +49,21 @@ impl KeepAlive {
             interval: (!keep_alive.is_zero()).then(|| keep_alive - margin),
             timeout: keep_alive.max(ping_timeout),
             last_sent: now,
+            unsent: None,
             awaiting: None,
             paused: false,
         }
     }
 
-    pub(super) fn handle_sent(&mut self, now: Instant) {
+    /// The transport has taken bytes, `transmitted` in all.
+    pub(super) fn handle_sent(&mut self, transmitted: u64, now: Instant) {
         self.last_sent = self.last_sent.max(now);
+        self.unsent = self.unsent.filter(|end| *end > transmitted);
     }
 
-    pub(super) fn handle_ping_queued(&mut self, now: Instant) {
-        self.last_sent = self.last_sent.max(now);
+    /// A PINGREQ waits to be sent; it ends at `end` in the stream of bytes.
+    pub(super) fn handle_ping_queued(&mut self, end: u64, now: Instant) {
+        self.unsent = Some(end);
         if self.awaiting.is_none() {
             self.await_answer(now);
         }
@@ -86,8 +93,11 @@ impl KeepAlive {
         }
     }
 
+    /// A PINGRESP came. It does not answer what has not left, and that one is still waited for.
     pub(super) fn handle_answer(&mut self) {
-        self.awaiting = None;
+        if self.unsent.is_none() {
+            self.awaiting = None;
+        }
     }
 
     pub(super) fn handle_paused(&mut self) {
@@ -113,7 +123,8 @@ impl KeepAlive {
     }
 
     fn ping_at(&self) -> Option<Instant> {
-        self.interval.map(|interval| self.last_sent + interval)
+        let interval = self.interval.filter(|_| self.unsent.is_none())?;
+        Some(self.last_sent + interval)
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -80,7 +80,7 @@ impl Session {
             .to_connect(self.identity.client_id.clone(), clean_start);
         if connect.encode(&mut connection.control).is_err() {
             // Only User Properties of 256 MiB can do this; no server would answer.
-            connection.close(EndReason::ConnectTimeout, None);
+            connection.close_silently(EndReason::ConnectTimeout);
         }
         self.connection = Some(connection);
     }
@@ -92,7 +92,7 @@ impl Session {
         // Only an AUTH can wait there, and the server has decided without it.
         connection.control.clear();
         if connack.reason_code().raw() != 0 {
-            connection.close(refusal(connack), None);
+            connection.close_silently(refusal(connack));
             return;
         }
         let properties = connack.properties().to_owned();
@@ -340,7 +340,7 @@ impl Session {
         };
         match connection.phase {
             Phase::Connecting if connection.connect_deadline <= now => {
-                connection.close(EndReason::ConnectTimeout, None);
+                connection.close_silently(EndReason::ConnectTimeout);
             }
             Phase::Connected => {
                 let Some(keep_alive) = &mut connection.keep_alive else {
@@ -350,9 +350,10 @@ impl Session {
                     Due::Nothing => {}
                     Due::Ping => {
                         let _ = Pingreq.encode(&mut connection.control);
-                        keep_alive.handle_ping_queued(now);
+                        let end = connection.polled + connection.control.len() as u64;
+                        keep_alive.handle_ping_queued(end, now);
                     }
-                    Due::TimedOut => connection.close(EndReason::KeepAliveTimeout, None),
+                    Due::TimedOut => connection.close_silently(EndReason::KeepAliveTimeout),
                 }
             }
             _ => {}

@@ -38,6 +38,10 @@ pub enum Transmit {
     /// any more. After our own DISCONNECT it is best to shut down
     /// writing and to read until the peer closes, for a second at most: closing with unread bytes
     /// can destroy the DISCONNECT on its way.
+    ///
+    /// If nothing was handed out since the phase became [`Closing`](Phase::Closing), there is no
+    /// DISCONNECT of ours: the server has sent one, or does not answer. What was handed out before
+    /// is then of no use, and the transport is best closed at once (section 3.14.4).
     Close,
 }
 
@@ -107,7 +111,7 @@ impl Session {
         if bytes > 0 {
             connection.last_sent = now;
             if let Some(keep_alive) = &mut connection.keep_alive {
-                keep_alive.handle_sent(now);
+                keep_alive.handle_sent(connection.transmitted, now);
             }
         }
         while connection
