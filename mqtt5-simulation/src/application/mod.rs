@@ -306,6 +306,9 @@ impl Application {
         if consumer.is_some() {
             return Some(format!("c{} has not acknowledged", self.index()));
         }
+        if self.life == Life::Closing {
+            return Some(format!("c{} has not ended", self.index()));
+        }
         let connected = self
             .client
             .as_ref()

@@ -23,12 +23,12 @@ pub(super) struct Arrival {
     /// same message apart.
     pub(super) token: Option<AckToken>,
     pub(super) settled: Vec<u8>,
-    /// PUBACK or PUBREC has left.
-    pub(super) answered: bool,
+    /// The code of the PUBACK or PUBREC that has left.
+    pub(super) answered: Option<u8>,
     /// No stream claims it, or one that did has gone.
     pub(super) excused: bool,
-    /// It may be a copy that the client is free to deliver or not.
-    pub(super) optional: bool,
+    /// It may be a copy of this arrival: the client is free to deliver it or not, also in its place.
+    pub(super) copy_of: Option<usize>,
 }
 
 /// Mixes what is particular about one PUBLISH into one number.
@@ -55,8 +55,8 @@ pub(super) enum How {
     /// Some stream has to get it.
     Claimed,
     Unclaimed,
-    /// It may be delivered a second time.
-    Again,
+    /// It may be delivered a second time: it is a copy of this arrival.
+    Again(usize),
 }
 
 /// A message that a stream gave out.
@@ -79,7 +79,7 @@ impl Arrival {
 
     /// Whether the application, or the want of one, allows this answer.
     fn allows(&self, code: u8) -> bool {
-        (self.excused && !self.optional) || self.is_answered_by(code)
+        (self.excused && self.copy_of.is_none()) || self.is_answered_by(code)
     }
 }
 
@@ -103,9 +103,12 @@ impl Receiving {
             delivered: Vec::new(),
             token: None,
             settled: Vec::new(),
-            answered: false,
+            answered: None,
             excused: how != How::Claimed,
-            optional: how == How::Again,
+            copy_of: match how {
+                How::Again(original) => Some(original),
+                How::Claimed | How::Unclaimed => None,
+            },
         });
         index
     }
@@ -156,7 +159,8 @@ impl Receiving {
             if same && !known && !arrival.delivered.contains(&stream) {
                 let later = at >= taken.from;
                 let exact = arrival.marks == taken.marks;
-                let rank = [arrival.token.is_some(), exact, later, !arrival.optional];
+                let first = arrival.copy_of.is_none();
+                let rank = [arrival.token.is_some(), exact, later, first];
                 if best.is_none_or(|(best, _)| rank >= best) {
                     best = Some((rank, at));
                 }
@@ -203,8 +207,17 @@ impl Receiving {
         };
         if !original.is_answered_by(code) {
             let allowed = original.allows(code);
-            let twin = self.twin(arrival, |it| !it.answered && it.is_answered_by(code));
-            let twin = twin.or_else(|| self.twin(arrival, |it| !it.answered && it.allows(code)));
+            let is_open = |it: &Arrival| it.answered.is_none();
+            let twin = self
+                .twin(arrival, |it| is_open(it) && it.is_answered_by(code))
+                .or_else(|| self.twin(arrival, |it| is_open(it) && it.allows(code)));
+            // One whose answer left before can have been taken for this one, too, if what is known
+            // of either fits the other's answer.
+            let twin = twin.or_else(|| {
+                let fits = |it: &Arrival| it.answered.is_some_and(|sent| original.allows(sent));
+                let wanted = |it: &Arrival| it.is_answered_by(code) && fits(it);
+                self.twin(arrival, wanted).filter(|_| !allowed)
+            });
             match twin {
                 Some(twin) => self.exchange_guesses(arrival, twin),
                 None if allowed => {}
@@ -212,12 +225,13 @@ impl Receiving {
             }
         }
         if let Some(arrival) = self.arrivals.get_mut(arrival) {
-            arrival.answered = true;
+            arrival.answered = Some(code);
         }
         true
     }
 
-    pub(super) fn exchange_guesses(&mut self, one: usize, two: usize) {
+    /// What the application did with each of two arrivals, it did with the other.
+    fn exchange_guesses(&mut self, one: usize, two: usize) {
         let guess = |arrival: &Arrival| {
             let delivered = arrival.delivered.clone();
             (

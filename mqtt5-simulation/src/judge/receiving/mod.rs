@@ -102,12 +102,15 @@ impl Receiving {
         if let Some(owed) = self.completions.front() {
             return broken("every PUBREL gets its PUBCOMP", format_args!("{owed:?}"));
         }
+        let delivered = self.arrivals.iter().filter(|it| !it.delivered.is_empty());
+        let copied: BTreeSet<usize> = delivered.filter_map(|it| it.copy_of).collect();
         let lost = self.arrivals.iter().enumerate().find(|(index, arrival)| {
             !lenient
                 && arrival.qos > 0
                 && arrival.delivered.is_empty()
                 && !arrival.excused
-                && !arrival.optional
+                && arrival.copy_of.is_none()
+                && !copied.contains(index)
                 && self
                     .twin(*index, |twin| twin.excused && !twin.delivered.is_empty())
                     .is_none()
@@ -185,8 +188,9 @@ impl Judge {
                     receiving.doubtful.push((id, true));
                 }
                 // Its answer may have left with the connection, as far as the client knows.
+                let original = exchange.arrival;
                 if settled && exchange.state == State::Owed {
-                    let again = receiving.arrive(publish, size, number, How::Again);
+                    let again = receiving.arrive(publish, size, number, How::Again(original));
                     if let Some(exchange) = receiving.exchanges.get_mut(&id) {
                         exchange.again = again;
                     }

@@ -1,0 +1,62 @@
+//! Runs that were judged broken once, in the fewest steps that showed it, and why.
+
+#![allow(clippy::panic, reason = "helpers of tests are no tests to clippy")]
+
+use mqtt5_simulation::{Mode, Plan, read_steps, run};
+
+fn holds(seed: u64, steps: &str) {
+    let kept = read_steps(steps);
+    assert!(kept.is_some());
+    let plan = Plan {
+        seed,
+        steps: 2000,
+        mode: Mode::Lawful,
+        kept,
+    };
+    let outcome = run(&plan, true);
+    if let Some(violation) = outcome.violation {
+        panic!("{violation}\n{}", outcome.lines.join("\n"));
+    }
+}
+
+/// The client gave up a server that did not answer its PINGREQ, said no DISCONNECT, waited two
+/// seconds for the transport all the same, and sent the PINGREQs that had piled up.
+#[test]
+fn what_waits_when_a_server_does_not_answer_is_not_sent() {
+    holds(
+        30_025_844,
+        "1491-1492,1626,1633,1635,1642,1656,1660,1666,1676,1683",
+    );
+}
+
+/// A client that had lost its handles, its link and its session waited for the end of its drain
+/// timeout, with an UNSUBSCRIBE still to send: it is at rest when it has ended, not before.
+#[test]
+fn a_client_that_drains_is_at_rest_when_it_has_ended() {
+    holds(
+        30_044_689,
+        "1083,1156,1166,1206,1283,1312,1332,1338-1339,1346,1350,1356,1358-1359,1363,1400,1798",
+    );
+}
+
+/// A message was read and not looked at when the link broke, and the copy of it delivered: that is
+/// its delivery.
+#[test]
+fn a_copy_that_is_delivered_in_place_of_its_message_is_its_delivery() {
+    holds(
+        30_048_482,
+        "1042,1127,1129,1645,1743-1744,1746,1760-1762,1768,1772,1776",
+    );
+}
+
+/// One message came twice under one Subscription Identifier, the two copies alike in all that the
+/// application sees. Which of them a stream gave out showed only by the second answer.
+#[test]
+fn copies_that_look_alike_are_told_apart_by_their_answers() {
+    holds(
+        30_105_854,
+        "23,31,41,50-51,55,72,124,154,182-183,199,202-204,213,257,348-350,356,394,396,400,448-449,\
+         451,460,462,476,565,568-569,574,577,581-583,585,589-590,592-593,600,602-603,609-610,617,\
+         623-627,629-630,634,636,640-641,645-647,650,816-817,820,824-825,827,832,849,911-912",
+    );
+}
