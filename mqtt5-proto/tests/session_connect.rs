@@ -653,6 +653,33 @@ fn opening_again_closes_what_was_open() {
 }
 
 #[test]
+fn a_connect_beyond_the_largest_packet_is_not_begun() {
+    let mut peer = Peer::new(config());
+    let waiting = peer.qos1("a");
+    // More than the 268,435,455 bytes of the largest Remaining Length. Clones share their text.
+    let long = text(&"x".repeat(65_535));
+    let user = UserProperty {
+        name: long.clone(),
+        value: long,
+    };
+    peer.session.config_mut().user_properties = vec![user; 2_049];
+    peer.open();
+    peer.expect_close("");
+    peer.cut();
+    let end = peer.expect_disconnected();
+    assert!(!end.was_connected);
+    // What waits is none the worse for it.
+    peer.session.config_mut().user_properties.clear();
+    peer.open();
+    peer.expect(CONNECT_CLEAN);
+    peer.given(ACCEPTED);
+    peer.expect_connected();
+    peer.expect("32 07 00 01 74 00 01 00 61");
+    peer.given("40 02 00 01");
+    peer.expect_acknowledged(waiting, 0x00);
+}
+
+#[test]
 fn without_a_connection_nothing_happens() {
     let mut peer = Peer::new(config());
     assert_eq!(peer.given(ACCEPTED), InputStatus::Closed);

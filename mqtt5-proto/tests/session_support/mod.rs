@@ -172,7 +172,10 @@ impl Peer {
             match transmit {
                 Transmit::Buffered => assert!(!closes, "bytes behind the close"),
                 Transmit::Payload(payload) => sent.extend_from_slice(&payload),
-                Transmit::Close => closes = true,
+                Transmit::Close => {
+                    assert!(!closes, "closed twice");
+                    closes = true;
+                }
             }
         }
         self.held += sent.len();
@@ -256,12 +259,15 @@ impl Peer {
     /// Time passes; the timer fires at its end, if it should have by then.
     pub(crate) fn wait(&mut self, duration: Duration) {
         self.now = self.now + duration;
+        let mut fired = 0;
         while self
             .session
             .poll_timeout()
             .is_some_and(|timeout| timeout <= self.now)
         {
             self.session.handle_timeout(self.now);
+            fired += 1;
+            assert!(fired < 100, "what is due stays due");
         }
     }
 
