@@ -3,11 +3,12 @@
 mod session_support;
 
 use bytes::BytesMut;
-use mqtt5_proto::QoS;
-use mqtt5_proto::packet::UserProperty;
+use mqtt5_proto::packet::{ApplicationMessage, MessageProperties, UserProperty};
 use mqtt5_proto::session::{
-    Event, InputStatus, Phase, PublishVerdict, Rule, SessionConfig, SubscribeRequest, Transmit,
+    Event, InputStatus, Phase, PublishVerdict, RequestVerdict, Rule, SessionConfig,
+    SubscribeRequest, Transmit,
 };
+use mqtt5_proto::{QoS, Topic};
 use session_support::*;
 
 #[test]
@@ -85,6 +86,48 @@ fn bytes_are_bounded_and_one_message_always_fits() {
             .publish(message(QoS::AtLeastOnce, &"x".repeat(1000)), peer.now)
             .is_err()
     );
+}
+
+/// What a message for "t" with the payload "x" counts to the budget after `change`.
+fn counted(change: impl FnOnce(&mut ApplicationMessage)) -> usize {
+    let mut message = message(QoS::AtLeastOnce, "x");
+    change(&mut message);
+    let mut peer = Peer::new(config());
+    peer.publish_message(message);
+    peer.session.pending_bytes()
+}
+
+#[test]
+fn every_byte_of_topic_payload_and_properties_counts_once() {
+    let bare = counted(|_| {});
+    let longer = counted(|message| {
+        message.topic = Topic::new("t/123").unwrap();
+        message.payload = "x12".into();
+    });
+    assert_eq!(longer, bare + 4 + 2);
+    let empty = counted(|message| *message.properties_mut() = MessageProperties::default());
+    let full = counted(|message| {
+        let properties = message.properties_mut();
+        properties.content_type = Some(text("12345"));
+        properties.response_topic = Some(Topic::new("1234567").unwrap());
+        properties.correlation_data = Some(data(b"12345678901"));
+    });
+    assert_eq!(full, empty + 5 + 7 + 11);
+    let user = |properties: &[(&str, &str)]| {
+        let properties = properties.iter();
+        let properties = properties.map(|(name, value)| UserProperty::new(name, value).unwrap());
+        counted(|message| message.properties_mut().user_properties = properties.collect())
+    };
+    let one = user(&[("nn", "vv")]);
+    assert_eq!(user(&[("nn123", "vv")]), one + 3);
+    assert_eq!(user(&[("nn", "vv12345")]), one + 5);
+    assert_eq!(
+        user(&[("nn", "vv"), ("nn", "vv")]) - empty,
+        2 * (one - empty)
+    );
+    // And what holds them.
+    assert!(empty - bare >= size_of::<MessageProperties>());
+    assert!(one - empty >= size_of::<UserProperty>() + 4);
 }
 
 #[test]
@@ -199,6 +242,27 @@ fn what_is_handed_out_and_not_taken_is_bounded() {
 }
 
 #[test]
+fn at_256_kib_on_their_way_not_one_byte_more_is_handed_out() {
+    let mut peer = Peer::connected();
+    // 4 bytes of fixed header and 4 in front of the payload: 128 KiB, and one byte less.
+    let first = peer.qos0(&"x".repeat((128 << 10) - 8));
+    peer.qos0(&"x".repeat((128 << 10) - 9));
+    assert_eq!(peer.poll_only().len(), (256 << 10) - 1);
+    // Room for a byte is room for a message,
+    peer.qos0("a");
+    peer.expect_held("30 05 00 01 74 00 61");
+    // and as soon as fewer than 256 KiB are under way, the next one goes.
+    peer.qos0("b");
+    peer.transmit(6);
+    peer.expect_held("");
+    peer.expect_no_event();
+    peer.transmit(1);
+    peer.expect_held("30 05 00 01 74 00 62");
+    peer.transmit((128 << 10) - 7);
+    assert_eq!(peer.expect_verdict(first), PublishVerdict::Sent);
+}
+
+#[test]
 fn handle_transmitted_takes_no_more_than_was_handed_out() {
     let mut peer = Peer::connected();
     let first = peer.qos0("a");
@@ -242,4 +306,71 @@ fn poll_transmit_appends_to_what_lies_in_the_buffer() {
     );
     assert_eq!(out[..6], b"before"[..]);
     assert_eq!(out[6..], hex("30 05 00 01 74 00 61"));
+}
+
+#[test]
+fn what_lies_in_the_buffer_already_is_none_of_the_sessions_bytes() {
+    let mut peer = Peer::connected();
+    // More than the session itself would ever hand out at a time.
+    let before = vec![0xFF; 300 << 10];
+    let mut out = BytesMut::from(&before[..]);
+    let subscribed = peer.subscribe(&["a"]);
+    let unsubscribed = peer.unsubscribe(&["a"]);
+    let first = peer.qos0("b");
+    let second = peer.qos0("c");
+    let third = peer.qos1("d");
+    while peer.session.poll_transmit(&mut out, peer.now).is_some() {}
+    assert_eq!(out[..before.len()], before[..]);
+    let sent = hex("82 07 00 01 00 00 01 61 02 | A2 06 00 02 00 00 01 61 \
+         | 30 05 00 01 74 00 62 | 30 05 00 01 74 00 63 | 32 07 00 01 74 00 03 00 64");
+    assert_eq!(out[before.len()..], sent[..]);
+    // The SUBSCRIBE, the UNSUBSCRIBE, and the first message but for a byte.
+    peer.session.handle_transmitted(9 + 8 + 6, peer.now);
+    peer.expect_no_event();
+    peer.session.handle_transmitted(1, peer.now);
+    assert_eq!(peer.expect_verdict(first), PublishVerdict::Sent);
+    peer.expect_no_event();
+    // One byte of the second message left, and none of the third.
+    peer.session.handle_transmitted(1, peer.now);
+    peer.cut();
+    expect_unknown(peer.expect_verdict(second), "c");
+    for operation in [subscribed, unsubscribed] {
+        match peer.event() {
+            Event::Subscribed {
+                operation: settled,
+                verdict: RequestVerdict::Unknown,
+            }
+            | Event::Unsubscribed {
+                operation: settled,
+                verdict: RequestVerdict::Unknown,
+            } => assert_eq!(settled, operation),
+            other => panic!("{other:?}"),
+        }
+    }
+    peer.expect_disconnected();
+    peer.connect(RESUMED);
+    peer.expect("32 07 00 01 74 00 01 00 64");
+    peer.given("40 02 00 01");
+    peer.expect_acknowledged(third, 0x00);
+}
+
+#[test]
+fn a_request_behind_what_lies_in_the_buffer_is_known_not_to_have_left() {
+    let mut peer = Peer::connected();
+    let mut out = BytesMut::from(&[0xFF; 100][..]);
+    let sent = peer.subscribe(&["a"]);
+    peer.unsubscribe(&["b"]);
+    while peer.session.poll_transmit(&mut out, peer.now).is_some() {}
+    peer.session.handle_transmitted(9, peer.now);
+    peer.cut();
+    assert_eq!(
+        peer.event(),
+        Event::Subscribed {
+            operation: sent,
+            verdict: RequestVerdict::Unknown
+        }
+    );
+    peer.expect_disconnected();
+    peer.connect(RESUMED);
+    peer.expect("A2 06 00 01 00 00 01 62");
 }

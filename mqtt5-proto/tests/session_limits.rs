@@ -422,6 +422,32 @@ fn edge_case_137_subscriptions_that_the_server_does_not_take_are_refused() {
 }
 
 #[test]
+fn what_one_limit_does_not_concern_is_sent() {
+    let mut identified = request("a");
+    identified.subscription_identifier = SubscriptionIdentifier::new(1);
+    let plain = (request("a"), "82 07 00 01 00 00 01 61 02");
+    let wildcard = (request("+"), "82 07 00 01 00 00 01 2B 02");
+    let shared = (
+        request("$share/g/a"),
+        "82 10 00 01 00 00 0A 24 73 68 61 72 65 2F 67 2F 61 02",
+    );
+    let identified = (identified, "82 09 00 01 02 0B 01 00 01 61 02");
+    // Without Wildcard Subscription, Subscription Identifier, Shared Subscription, and with all.
+    for (connack, sent) in [
+        ("20 05 00 00 02 28 00", vec![&plain, &shared, &identified]),
+        ("20 05 00 00 02 29 00", vec![&plain, &wildcard, &shared]),
+        ("20 05 00 00 02 2A 00", vec![&plain, &wildcard, &identified]),
+        (ACCEPTED, vec![&plain, &wildcard, &shared, &identified]),
+    ] {
+        for (given, bytes) in sent {
+            let mut peer = Peer::connected_with(config(), connack);
+            peer.session.subscribe(given.clone()).unwrap();
+            peer.expect(bytes);
+        }
+    }
+}
+
+#[test]
 fn edge_case_138_a_packet_over_the_servers_maximum_is_refused_before_it_takes_an_id() {
     // Maximum Packet Size 9
     let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 09");
