@@ -101,6 +101,16 @@ fn any_packet_that_is_sent_puts_the_pingreq_off() {
 }
 
 #[test]
+fn a_transport_that_takes_nothing_puts_no_pingreq_off() {
+    let mut peer = connected(20);
+    peer.qos0("a");
+    peer.expect_held("30 05 00 01 74 00 61");
+    peer.wait_seconds(10);
+    peer.transmit(0);
+    assert_eq!(due(&peer), seconds(5));
+}
+
+#[test]
 fn edge_case_152_what_is_received_does_not_put_the_pingreq_off() {
     let mut peer = connected(20);
     for _ in 0..14 {

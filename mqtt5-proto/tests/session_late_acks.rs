@@ -226,6 +226,34 @@ fn an_ack_that_may_have_left_does_not_swallow_the_next_message_under_its_id() {
 }
 
 #[test]
+fn acks_that_are_handed_out_one_by_one_are_told_apart_by_what_left() {
+    let mut peer = Peer::connected();
+    let acknowledge = |peer: &mut Peer, id: u8| {
+        peer.given(&format!("32 07 00 01 74 00 {id:02X} 00 61"));
+        let token = peer.expect_token("a");
+        peer.acknowledge(token);
+        peer.expect_held(&format!("40 02 00 {id:02X}"));
+    };
+    for id in [1, 2, 3] {
+        acknowledge(&mut peer, id);
+    }
+    peer.transmit(4);
+    acknowledge(&mut peer, 4);
+    peer.transmit(4);
+    acknowledge(&mut peer, 5);
+    resume(&mut peer);
+    // The PUBACKs of 1 and 2 left: whatever comes under their ids is new. The others did not.
+    for id in [1, 2] {
+        peer.given(&format!("3A 07 00 01 74 00 {id:02X} 00 62"));
+        peer.expect_token("b");
+    }
+    for id in [3, 4, 5] {
+        peer.given(&format!("3A 07 00 01 74 00 {id:02X} 00 61"));
+        peer.expect_no_event();
+    }
+}
+
+#[test]
 fn an_ack_that_left_is_not_sent_again() {
     let mut peer = Peer::connected();
     peer.given("32 07 00 01 74 00 0A 00 61");

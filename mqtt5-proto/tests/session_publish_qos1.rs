@@ -372,6 +372,19 @@ fn one_message_that_expired_does_not_hold_up_the_next() {
 }
 
 #[test]
+fn what_expired_and_would_not_fit_has_expired() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut peer = Peer::new(config());
+        let expired = peer.publish_message(expiring(qos, "a", 1));
+        peer.now = peer.now + core::time::Duration::from_secs(1);
+        // Maximum QoS 0
+        peer.connect("20 05 00 00 02 24 00");
+        peer.expect_nothing();
+        expect_expired(peer.expect_verdict(expired), "a");
+    }
+}
+
+#[test]
 fn edge_case_215_what_waited_goes_out_with_what_is_left_of_its_expiry_rounded_up() {
     let mut peer = Peer::new(config());
     peer.publish_message(expiring(QoS::AtLeastOnce, "a", 10));

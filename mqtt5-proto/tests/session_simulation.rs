@@ -229,9 +229,9 @@ impl World {
             assert!(!self.wire.asked_to_close, "bytes behind the close");
             self.wire.held.extend_from_slice(&out);
             self.wire.uncut.extend_from_slice(&out);
-            out.clear();
+            let appended = out.split();
             match transmit {
-                Transmit::Buffered => {}
+                Transmit::Buffered => assert!(!appended.is_empty()),
                 Transmit::Payload(payload) => {
                     self.wire.held.extend_from_slice(&payload);
                     self.wire.uncut.extend_from_slice(&payload);

@@ -168,9 +168,13 @@ impl Peer {
     fn poll(&mut self) -> (Vec<u8>, bool) {
         let (mut sent, mut out, mut closes) = (Vec::new(), BytesMut::new(), false);
         while let Some(transmit) = self.session.poll_transmit(&mut out, self.now) {
-            sent.extend_from_slice(&out.split());
+            let appended = out.split();
+            sent.extend_from_slice(&appended);
             match transmit {
-                Transmit::Buffered => assert!(!closes, "bytes behind the close"),
+                Transmit::Buffered => {
+                    assert!(!closes, "bytes behind the close");
+                    assert!(!appended.is_empty(), "Buffered, and nothing was appended");
+                }
                 Transmit::Payload(payload) => sent.extend_from_slice(&payload),
                 Transmit::Close => {
                     assert!(!closes, "closed twice");
