@@ -48,11 +48,14 @@ fn expect_challenge(peer: &mut Peer, data: Option<&[u8]>) {
 
 /// Before the CONNACK a violation closes the connection without a DISCONNECT.
 #[track_caller]
-fn expect_refused_before_connack(mut peer: Peer, bytes: &str) {
+fn expect_refused_before_connack(mut peer: Peer, bytes: &str) -> Violation {
     peer.given(bytes);
     peer.expect_close("");
     match peer.end() {
-        EndReason::Violation(error) => assert_eq!(error.reason_code(), 0x82),
+        EndReason::Violation(error) => {
+            assert_eq!(error.reason_code(), 0x82);
+            error.violation
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -149,13 +152,17 @@ fn edge_case_82_auth_without_a_method_in_the_connect_is_a_protocol_error() {
 
 #[test]
 fn edge_case_83_auth_with_another_method_or_none_is_a_protocol_error() {
-    for bytes in [
-        "F0 06 18 04 15 00 01 59",
-        "F0 02 18 00",
-        "F0 01 18",
-        "F0 00",
+    for (bytes, violation) in [
+        (
+            "F0 06 18 04 15 00 01 59",
+            Violation::AuthenticationMethodMismatch,
+        ),
+        ("F0 02 18 00", Violation::AuthenticationMethodMissing),
+        ("F0 01 18", Violation::AuthenticationMethodMissing),
+        ("F0 00", Violation::AuthenticationMethodMissing),
     ] {
-        expect_refused_before_connack(connecting(), bytes);
+        let refused = expect_refused_before_connack(connecting(), bytes);
+        assert_eq!(refused, violation, "{bytes}");
         let mut peer = connected();
         peer.session.authenticate(None).unwrap();
         peer.drain();
@@ -165,11 +172,20 @@ fn edge_case_83_auth_with_another_method_or_none_is_a_protocol_error() {
 
 #[test]
 fn edge_case_83_a_connack_without_the_method_or_with_another_is_a_protocol_error() {
-    for bytes in [ACCEPTED, "20 07 00 00 04 15 00 01 59"] {
+    for (bytes, violation) in [
+        (ACCEPTED, Violation::AuthenticationMethodMissing),
+        (
+            "20 07 00 00 04 15 00 01 59",
+            Violation::AuthenticationMethodMismatch,
+        ),
+    ] {
         let mut peer = connecting();
         peer.given(bytes);
         peer.expect_close("E0 01 82");
-        assert!(matches!(peer.end(), EndReason::Violation(_)));
+        match peer.end() {
+            EndReason::Violation(error) => assert_eq!(error.violation, violation),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
