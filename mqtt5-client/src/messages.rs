@@ -170,7 +170,7 @@ impl Messages {
             // Found before anything is settled: the message still waits for an answer.
             return Err(AckError::ReasonCode);
         }
-        self.handle.shared().submit(|core| {
+        self.handle.shared().command(|core, _| {
             let taken = core.streams.get_mut(&self.stream);
             if !taken.is_some_and(|stream| stream.finish_token(token)) {
                 return Err(AckError::NotAwaited);
