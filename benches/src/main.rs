@@ -1,0 +1,131 @@
+//! Measures everything, prints the table, and writes it and the chart.
+//!
+//! ```text
+//! cargo run --release -p benches                       # all
+//! cargo run --release -p benches -- decode             # rows whose names hold `decode`
+//! cargo run --release -p benches -- --seconds 5        # longer for each row; 1 otherwise
+//! cargo run --release -p benches -- --list             # rows and contenders
+//! cargo run --release -p benches -- --single ROW WHO N # N runs of one, for a profiler
+//! ```
+//!
+//! Only a run of all rows writes files.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program that measures has to tell the result"
+)]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use benches::report;
+use benches::work::Meter;
+
+struct Arguments {
+    rows: String,
+    seconds: f64,
+    list: bool,
+    single: Option<(String, String, u32)>,
+}
+
+fn arguments() -> Arguments {
+    let mut found = Arguments {
+        rows: String::new(),
+        seconds: 1.0,
+        list: false,
+        single: None,
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(argument) = given.next() {
+        let mut next = || given.next().expect("a value");
+        match argument.as_str() {
+            "--seconds" => found.seconds = next().parse().expect("seconds"),
+            "--list" => found.list = true,
+            "--single" => {
+                found.single = Some((next(), next(), next().parse().expect("a number")));
+            }
+            _ => found.rows = argument,
+        }
+    }
+    found
+}
+
+fn main() {
+    let arguments = arguments();
+    if arguments.list {
+        list();
+    } else if let Some((row, contender, runs)) = arguments.single {
+        single(&row, &contender, runs);
+    } else {
+        all(&arguments.rows, Duration::from_secs_f64(arguments.seconds));
+    }
+}
+
+fn list() {
+    for work in benches::works() {
+        for contender in work.contenders.make() {
+            println!("{}\t{}\t{}", work.name, contender.name, contender.items);
+        }
+    }
+}
+
+fn single(row: &str, name: &str, runs: u32) {
+    let works = benches::works();
+    let work = works.iter().find(|work| work.name == row);
+    let mut contenders = work.expect("a row of this name").contenders.make();
+    let contender = contenders
+        .iter_mut()
+        .find(|contender| contender.name == name);
+    let contender = contender.expect("a contender of this name");
+    for _ in 0..runs {
+        contender.run(&mut Meter::timing());
+    }
+}
+
+fn all(wanted: &str, time: Duration) {
+    build_programs();
+    let works = benches::works();
+    let works = works.iter().filter(|work| work.name.contains(wanted));
+    let mut rows = Vec::new();
+    for work in works {
+        eprintln!("{}", work.name);
+        rows.push(report::measure(work, time));
+    }
+    report::add_counts(&mut rows, &counts(wanted));
+    let table = report::table::markdown(&rows);
+    println!("{table}");
+    if wanted.is_empty() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
+        write("RESULTS.md", &format!("{HEAD}{table}")).expect("RESULTS.md can be written");
+        write("chart.svg", &report::chart::svg(&rows)).expect("chart.svg can be written");
+    }
+}
+
+const HEAD: &str = "# Results\n\n\
+    Written by `cargo run --release -p benches`. Times are the best of many interleaved runs, in \
+    nanoseconds for one item; ratios hold within this run.\n\n";
+
+/// `cargo run` builds only the program that it runs.
+fn build_programs() {
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--release", "-p", "benches", "--bins"])
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "cargo build");
+    }
+}
+
+/// From the program with the allocator that counts.
+fn counts(wanted: &str) -> report::Counts {
+    let here = std::env::current_exe().expect("a program has a path");
+    let output = Command::new(here.with_file_name("allocations"))
+        .arg(wanted)
+        .output()
+        .expect("the program that counts allocations runs");
+    assert!(output.status.success(), "the program that counts failed");
+    report::read_counts(&String::from_utf8_lossy(&output.stdout))
+}
