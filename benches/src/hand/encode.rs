@@ -2,6 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::strict::{none, not_in_topic, zero};
+
 /// Whether values are checked: strings for U+0000, topics for wildcards, both for their length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
@@ -15,77 +17,133 @@ impl Checks {
     #[inline]
     fn text(self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
-        let nul = self == Self::Strict && bytes.iter().fold(false, |nul, byte| nul | (*byte == 0));
-        (!nul && bytes.len() <= 0xFFFF).then_some(())
+        let legal = self == Self::Lax || none(bytes, zero);
+        (legal && bytes.len() <= 0xFFFF).then_some(())
     }
 
     #[inline]
     fn topic(self, topic: &str) -> Option<()> {
         let bytes = topic.as_bytes();
-        let bad = |byte: u8| (byte == 0) | (byte == b'+') | (byte == b'#');
-        let bad = self == Self::Strict && bytes.iter().fold(false, |all, byte| all | bad(*byte));
-        (!bad && !bytes.is_empty() && bytes.len() <= 0xFFFF).then_some(())
+        let legal = self == Self::Lax || none(bytes, not_in_topic);
+        (legal && !bytes.is_empty() && bytes.len() <= 0xFFFF).then_some(())
     }
 }
 
-#[inline]
-fn put_length(out: &mut BytesMut, mut length: usize) {
-    loop {
-        let low = (length & 0x7F) as u8;
-        length >>= 7;
-        if length == 0 {
-            out.put_u8(low);
-            return;
+/// The rest of the room that was made for a packet. Writing there needs one comparison, where
+/// appending to a buffer needs several.
+struct Writer<'a>(&'a mut [u8]);
+
+impl<'a> Writer<'a> {
+    /// Room for a packet with this Remaining Length, and its fixed header written; `None` if it is
+    /// larger than any packet here.
+    #[inline]
+    fn new(out: &'a mut BytesMut, first: u8, length: usize) -> Option<Self> {
+        let start = out.len();
+        let header = 1 + integer_len(length);
+        out.resize(start + header + length, 0);
+        let mut new = Self(&mut out[start..]);
+        new.array([first]);
+        new.integer(length)?;
+        Some(new)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some((to, rest)) = core::mem::take(&mut self.0).split_first_chunk_mut() {
+            *to = bytes;
+            self.0 = rest;
         }
-        out.put_u8(low | 0x80);
+    }
+
+    #[inline]
+    fn slice(&mut self, bytes: &[u8]) {
+        if let Some((to, rest)) = core::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            to.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+
+    #[inline]
+    fn be_u16(&mut self, value: u16) {
+        self.array(value.to_be_bytes());
+    }
+
+    #[inline]
+    fn prefixed(&mut self, bytes: &[u8]) {
+        self.be_u16(bytes.len() as u16);
+        self.slice(bytes);
+    }
+
+    #[inline]
+    fn named(&mut self, id: u8, bytes: &[u8]) {
+        self.array([id]);
+        self.prefixed(bytes);
+    }
+
+    #[inline]
+    fn integer(&mut self, value: usize) -> Option<()> {
+        let low = |shift: u32| (value >> shift) as u8;
+        match value {
+            0..0x80 => self.array([low(0)]),
+            0x80..0x4000 => self.array([low(0) | 0x80, low(7)]),
+            0x4000..0x20_0000 => self.array([low(0) | 0x80, low(7) | 0x80, low(14)]),
+            _ => return None,
+        }
+        Some(())
     }
 }
 
-/// First byte, Remaining Length and the length of a string.
 #[inline]
-fn put_head(out: &mut BytesMut, first: u8, length: usize, string: usize) {
-    out.reserve(5 + length);
-    let [high, low] = (string as u16).to_be_bytes();
-    if length < 0x80 {
-        out.put_slice(&[first, length as u8, high, low]);
-    } else {
-        out.put_u8(first);
-        put_length(out, length);
-        out.put_slice(&[high, low]);
+const fn integer_len(value: usize) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => 3,
     }
-}
-
-#[inline]
-fn put_prefixed(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u16(bytes.len() as u16);
-    out.put_slice(bytes);
-}
-
-#[inline]
-fn put_named(out: &mut BytesMut, id: u8, bytes: &[u8]) {
-    let [high, low] = (bytes.len() as u16).to_be_bytes();
-    out.put_slice(&[id, high, low]);
-    out.put_slice(bytes);
 }
 
 /// A PUBLISH of QoS 0 without properties.
 #[inline]
 pub fn publish(out: &mut BytesMut, checks: Checks, topic: &str, payload: &[u8]) -> Option<()> {
     checks.topic(topic)?;
-    put_head(out, 0x30, 3 + topic.len() + payload.len(), topic.len());
-    out.put_slice(topic.as_bytes());
-    out.put_u8(0);
-    out.put_slice(payload);
+    let length = 3 + topic.len() + payload.len();
+    let mut writer = Writer::new(out, 0x30, length)?;
+    writer.prefixed(topic.as_bytes());
+    writer.array([0]);
+    writer.slice(payload);
     Some(())
 }
 
-/// The part of a PUBLISH of QoS 1 or 2 without properties that stands before its payload.
+/// A PUBLISH of QoS 1 or 2 without properties, whose topic was checked before.
 #[inline]
-pub fn publish_head(out: &mut BytesMut, first: u8, packet_id: u16, topic: &[u8], payload: usize) {
-    put_head(out, first, 5 + topic.len() + payload, topic.len());
-    out.put_slice(topic);
-    let [high, low] = packet_id.to_be_bytes();
-    out.put_slice(&[high, low, 0]);
+pub fn publish_with_id(
+    out: &mut BytesMut,
+    first: u8,
+    packet_id: u16,
+    topic: &[u8],
+    payload: &[u8],
+) -> Option<()> {
+    let mut writer = Writer::new(out, first, 5 + topic.len() + payload.len())?;
+    writer.prefixed(topic);
+    writer.be_u16(packet_id);
+    writer.array([0]);
+    writer.slice(payload);
+    Some(())
+}
+
+/// What stands before the payload of a PUBLISH of QoS 0, which is to follow from where it lies.
+#[inline]
+pub fn publish_head(out: &mut BytesMut, topic: &[u8], payload: usize) -> Option<()> {
+    let head = 3 + topic.len();
+    let length = head + payload;
+    let start = out.len();
+    out.resize(start + 1 + integer_len(length) + head, 0);
+    let mut writer = Writer(&mut out[start..]);
+    writer.array([0x30]);
+    writer.integer(length)?;
+    writer.prefixed(topic);
+    writer.array([0]);
+    Some(())
 }
 
 /// What is said of a message beside its payload.
@@ -119,29 +177,27 @@ pub fn full_publish(
         checks.text(value)?;
         section += 5 + name.len() + value.len();
     }
-    let section_len = if section < 0x80 { 1 } else { 2 };
-    let length = 4 + topic.len() + section_len + section + payload.len();
-    put_head(out, 0x32, length, topic.len());
-    out.put_slice(topic.as_bytes());
-    out.put_u16(packet_id);
-    put_length(out, section);
-    put_named(out, 0x03, properties.content_type.as_bytes());
-    put_named(out, 0x09, properties.correlation);
+    let length = 4 + topic.len() + integer_len(section) + section + payload.len();
+    let mut writer = Writer::new(out, 0x32, length)?;
+    writer.prefixed(topic.as_bytes());
+    writer.be_u16(packet_id);
+    writer.integer(section)?;
+    writer.named(0x03, properties.content_type.as_bytes());
+    writer.named(0x09, properties.correlation);
     for (name, value) in properties.user {
-        put_named(out, 0x26, name.as_bytes());
-        put_prefixed(out, value.as_bytes());
+        writer.named(0x26, name.as_bytes());
+        writer.prefixed(value.as_bytes());
     }
-    let [high, low] = properties.alias.to_be_bytes();
-    out.put_slice(&[0x23, high, low]);
-    out.put_slice(payload);
+    writer.array([0x23]);
+    writer.be_u16(properties.alias);
+    writer.slice(payload);
     Some(())
 }
 
 /// A PUBACK that says yes.
 #[inline]
 pub fn puback(out: &mut BytesMut, packet_id: u16) {
-    let [high, low] = packet_id.to_be_bytes();
-    out.put_slice(&[0x40, 2, high, low]);
+    out.put_u32(0x4002_0000 | u32::from(packet_id));
 }
 
 /// A CONNECT with a Will of QoS 1, which is retained.
@@ -192,33 +248,32 @@ pub fn connect(out: &mut BytesMut, checks: Checks, connect: &Connect<'_>) -> Opt
         connect.user_name.len(),
         connect.password.len(),
     ];
-    let integer_len = |value: usize| if value < 0x80 { 1 } else { 2 };
     let length = 10
         + integer_len(section)
         + section
         + integer_len(will_section)
         + will_section
         + lens.iter().map(|len| 2 + len).sum::<usize>();
-    put_head(out, 0x10, length, 4);
-    let [high, low] = connect.keep_alive.to_be_bytes();
-    out.put_slice(&[b'M', b'Q', b'T', b'T', 5, 0b1110_1110, high, low]);
-    put_length(out, section);
-    out.put_u8(0x11);
-    out.put_u32(connect.session_expiry);
-    out.put_u8(0x21);
-    out.put_u16(connect.receive_maximum);
+    let mut writer = Writer::new(out, 0x10, length)?;
+    writer.array(*b"\x00\x04MQTT\x05\xEE");
+    writer.be_u16(connect.keep_alive);
+    writer.integer(section)?;
+    writer.array([0x11]);
+    writer.array(connect.session_expiry.to_be_bytes());
+    writer.array([0x21]);
+    writer.be_u16(connect.receive_maximum);
     for (name, value) in connect.user {
-        put_named(out, 0x26, name.as_bytes());
-        put_prefixed(out, value.as_bytes());
+        writer.named(0x26, name.as_bytes());
+        writer.prefixed(value.as_bytes());
     }
-    put_prefixed(out, connect.client_id.as_bytes());
-    put_length(out, will_section);
-    out.put_u8(0x18);
-    out.put_u32(connect.will_delay);
-    put_named(out, 0x03, connect.will_content_type.as_bytes());
-    put_prefixed(out, connect.will_topic.as_bytes());
-    put_prefixed(out, connect.will_payload);
-    put_prefixed(out, connect.user_name.as_bytes());
-    put_prefixed(out, connect.password);
+    writer.prefixed(connect.client_id.as_bytes());
+    writer.integer(will_section)?;
+    writer.array([0x18]);
+    writer.array(connect.will_delay.to_be_bytes());
+    writer.named(0x03, connect.will_content_type.as_bytes());
+    writer.prefixed(connect.will_topic.as_bytes());
+    writer.prefixed(connect.will_payload);
+    writer.prefixed(connect.user_name.as_bytes());
+    writer.prefixed(connect.password);
     Some(())
 }

@@ -1,6 +1,6 @@
 //! A session that knows only how to publish: a table of what is in flight, and what each waits for.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{encode, lax, strict};
 
@@ -61,8 +61,7 @@ impl Session {
             id
         };
         let first = if exactly_once { 0x34 } else { 0x32 };
-        encode::publish_head(out, first, id, &message.topic, message.payload.len());
-        out.extend_from_slice(&message.payload);
+        encode::publish_with_id(out, first, id, &message.topic, &message.payload)?;
         *self.slots.get_mut(usize::from(id))? = if exactly_once {
             Slot::Pubrec(message)
         } else {
@@ -92,8 +91,7 @@ impl Session {
             }
             (5, Slot::Pubrec(_)) => {
                 *slot = Slot::Pubcomp;
-                let [high, low] = id.to_be_bytes();
-                out.extend_from_slice(&[0x62, 2, high, low]);
+                out.put_u32(0x6202_0000 | u32::from(id));
                 None
             }
             _ => None,

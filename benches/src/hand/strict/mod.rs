@@ -46,12 +46,46 @@ fn data(input: &[u8]) -> Step<'_, &[u8]> {
     rest.split_at_checked(usize::from(len))
 }
 
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Not 0 if one of eight bytes is 0.
+#[inline]
+pub(super) const fn zero(word: u64) -> u64 {
+    word.wrapping_sub(eight(1)) & !word & eight(0x80)
+}
+
+/// Whether `odd` is 0 for all bytes, of which it sees eight at a time. Those of the end it may see
+/// twice, and beyond the end `a`.
+#[inline]
+pub(super) fn none(bytes: &[u8], odd: impl Fn(u64) -> u64) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        let mut word = [b'a'; 8];
+        for (to, from) in word.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        return odd(u64::from_ne_bytes(word)) == 0;
+    };
+    let mut found = odd(u64::from_ne_bytes(*last));
+    for chunk in bytes.as_chunks().0 {
+        found |= odd(u64::from_ne_bytes(*chunk));
+    }
+    found == 0
+}
+
+/// Not 0 if one of eight bytes is U+0000 or a wildcard.
+#[inline]
+pub(super) const fn not_in_topic(word: u64) -> u64 {
+    zero(word) | zero(word ^ eight(b'+')) | zero(word ^ eight(b'#'))
+}
+
 #[inline]
 fn text(input: &[u8]) -> Step<'_, &str> {
     let (bytes, rest) = data(input)?;
     let text = core::str::from_utf8(bytes).ok()?;
-    let nul = bytes.iter().fold(false, |found, &byte| found | (byte == 0));
-    (!nul).then_some((text, rest))
+    none(bytes, zero).then_some((text, rest))
 }
 
 /// Text without U+0000 and wildcards, looked at once for both.
@@ -59,9 +93,7 @@ fn text(input: &[u8]) -> Step<'_, &str> {
 fn topic(input: &[u8]) -> Step<'_, &str> {
     let (bytes, rest) = data(input)?;
     let text = core::str::from_utf8(bytes).ok()?;
-    let bad = |byte: u8| (byte == 0) | (byte == b'+') | (byte == b'#');
-    let bad = bytes.iter().fold(false, |found, &byte| found | bad(byte));
-    (!bad).then_some((text, rest))
+    none(bytes, not_in_topic).then_some((text, rest))
 }
 
 #[inline]
@@ -235,8 +267,7 @@ pub fn publish(input: &[u8]) -> Option<(Publish<'_>, usize)> {
 pub fn plain_publish(input: &[u8]) -> Option<((&[u8], &[u8]), usize)> {
     let (first, body, size) = cut(input)?;
     let (topic, rest) = data(body)?;
-    let plain = |byte: u8| (byte.wrapping_sub(1) < 0x7F) & (byte != b'+') & (byte != b'#');
-    if !topic.iter().fold(true, |all, &byte| all & plain(byte)) {
+    if !none(topic, |word| not_in_topic(word) | (word & eight(0x80))) {
         self::topic(body)?;
     }
     let [0, payload @ ..] = rest else {
