@@ -4,9 +4,10 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
-use nom::{IResult, Parser, bytes::complete::take, number::complete as number};
+use nom::{IResult, number::complete as number};
 
 use super::error::{Fault, Violation, fail};
+use super::scan::{has_nul, is_plain};
 
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
@@ -54,12 +55,15 @@ pub(crate) fn variable_byte_integer(input: &[u8]) -> Parsed<'_, u32> {
 }
 
 /// The bytes behind a two-byte length.
+// By hand: strings are most of what there is to parse, and a combinator costs as much as the work.
 #[inline]
 pub(crate) fn length_prefixed(input: &[u8]) -> Parsed<'_, &[u8]> {
-    match number::be_u16.flat_map(take).parse(input) {
-        // The fault is told of the whole field, not of the part behind its length.
-        Err(nom::Err::<Fault<'_>>::Error(_)) => fail(input, Violation::Truncated),
-        parsed => parsed,
+    let Some((&length, rest)) = input.split_first_chunk() else {
+        return fail(input, Violation::Truncated);
+    };
+    match rest.split_at_checked(u16::from_be_bytes(length).into()) {
+        Some((value, rest)) => Ok((rest, value)),
+        None => fail(input, Violation::Truncated),
     }
 }
 
@@ -77,6 +81,16 @@ pub(crate) fn string(input: &[u8]) -> Parsed<'_, &str> {
     }
 }
 
+/// As [`string`], for those who need no `str`.
+#[inline]
+pub(crate) fn string_bytes(input: &[u8]) -> Parsed<'_, &[u8]> {
+    let (rest, bytes) = length_prefixed(input)?;
+    match check_utf8_bytes(bytes) {
+        Ok(bytes) => Ok((rest, bytes)),
+        Err(violation) => fail(input, violation),
+    }
+}
+
 /// Well-formed UTF-8 without U+0000, as every string of the protocol must be.
 #[inline]
 pub(crate) fn check_utf8(bytes: &[u8]) -> Result<&str, Violation> {
@@ -88,18 +102,10 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<&str, Violation> {
     }
 }
 
-/// Looks at every byte, without branches: for short strings faster than to stop at the first.
-#[inline]
-fn has_nul(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, &byte| found | (byte == 0))
-}
-
 /// Like [`check_utf8`] for those who need no `str`: ASCII, the usual case, is seen in one pass.
 #[inline]
 pub(crate) fn check_utf8_bytes(bytes: &[u8]) -> Result<&[u8], Violation> {
-    // 1 to 0x7F.
-    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7F;
-    if bytes.iter().fold(true, |all, &byte| all & plain(byte)) {
+    if is_plain(bytes) {
         return Ok(bytes);
     }
     check_utf8(bytes).map(str::as_bytes)
@@ -147,6 +153,7 @@ impl Utf8String {
     ///
     /// # Errors
     /// [`DataTypeError`] if `text` is longer than 65,535 bytes or holds U+0000.
+    #[inline]
     pub fn new(text: &str) -> Result<Self, DataTypeError> {
         check_string(text)?;
         Ok(Self::inline(text)
@@ -162,6 +169,7 @@ impl Utf8String {
         Ok(Self(Text::Shared(Bytes::from_static(text.as_bytes()))))
     }
 
+    #[inline]
     fn inline(text: &str) -> Option<Self> {
         let mut bytes = [0; INLINE];
         bytes
@@ -172,6 +180,7 @@ impl Utf8String {
     }
 
     /// The bytes of the string.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -193,10 +202,11 @@ impl Utf8String {
     }
 }
 
+#[inline]
 fn check_string(text: &str) -> Result<(), DataTypeError> {
     if text.len() > usize::from(u16::MAX) {
         Err(DataTypeError::TooLong)
-    } else if text.as_bytes().contains(&0) {
+    } else if has_nul(text.as_bytes()) {
         Err(DataTypeError::Nul)
     } else {
         Ok(())

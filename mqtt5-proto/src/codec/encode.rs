@@ -46,6 +46,16 @@ pub trait Sink {
         }
     }
 
+    /// A length as a Variable Byte Integer, and then that many bytes, which `put` writes.
+    #[inline]
+    fn section(&mut self, length: u32, put: impl FnOnce(&mut Self))
+    where
+        Self: Sized,
+    {
+        self.variable_byte_integer(length);
+        put(self);
+    }
+
     /// A two-byte length and the bytes. Every caller holds a type that is at most 65,535 long.
     #[inline]
     fn length_prefixed(&mut self, bytes: &[u8]) {
@@ -72,6 +82,18 @@ impl Sink for Count {
     fn slice(&mut self, bytes: &[u8]) {
         // What is shared can be counted more often than memory is large on a 32-bit machine.
         self.0 = self.0.saturating_add(bytes.len());
+    }
+
+    #[inline]
+    fn variable_byte_integer(&mut self, value: u32) {
+        self.0 = self.0.saturating_add(variable_byte_integer_len(value));
+    }
+
+    /// The length was counted already.
+    #[inline]
+    fn section(&mut self, length: u32, _: impl FnOnce(&mut Self)) {
+        self.variable_byte_integer(length);
+        self.0 = self.0.saturating_add(length as usize);
     }
 }
 

@@ -16,6 +16,7 @@ mod encode;
 mod error;
 mod fixed_header;
 mod frame;
+mod scan;
 
 pub use data_type::{
     BinaryData, DataTypeError, MAX_VARIABLE_BYTE_INTEGER, Utf8String, variable_byte_integer_len,
@@ -27,10 +28,11 @@ pub use fixed_header::FixedHeader;
 pub use frame::Frame;
 
 pub(crate) use data_type::{
-    Parsed, be_u16, be_u32, binary, byte, check_utf8, check_utf8_bytes, length_prefixed, string,
+    Parsed, be_u16, be_u32, binary, byte, check_utf8_bytes, length_prefixed, string, string_bytes,
     variable_byte_integer,
 };
 pub(crate) use encode::{
     Body, Count, Sink, encode_counted, encode_head, packet_size, remaining_length,
 };
 pub(crate) use error::{Fault, fail};
+pub(crate) use scan::has_wildcard;

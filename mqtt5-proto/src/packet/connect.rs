@@ -219,7 +219,7 @@ impl<'a> WillView<'a> {
         if topic.is_empty() {
             return fail(rest, Violation::TopicMissing);
         }
-        if !Topic::is_valid(topic) {
+        if !Topic::is_valid(topic.as_bytes()) {
             return fail(rest, Violation::WildcardInTopic);
         }
         let (rest, payload) = binary(end)?;

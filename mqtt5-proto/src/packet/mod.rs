@@ -278,6 +278,13 @@ impl<'a> Packet<'a> {
     pub fn parse(packet: &'a [u8]) -> Result<Self, DecodeError> {
         let (header, body) = split_header(packet)?;
         let error = |fault: Fault<'_>| fault.in_packet(packet, header.packet_type());
+        if header.packet_type() == PacketType::Publish {
+            // Most packets are of this kind, and it takes all of the body.
+            return match PublishView::new(header.flags(), body) {
+                Ok(publish) => Ok(Self::Publish(publish)),
+                Err(fault) => Err(error(Fault::from(fault))),
+            };
+        }
         let (rest, view) = parse_body(header, body).map_err(|fault| error(Fault::from(fault)))?;
         if !rest.is_empty() {
             return Err(error(Fault {

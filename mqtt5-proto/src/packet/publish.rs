@@ -5,7 +5,7 @@ use super::{
     Body, MessageProperties, PacketId, PacketType, Parsed, PayloadFormatIndicator, QoS, Sink,
     SubscriptionIdentifier, TopicAlias, UserProperty, Violation, fail,
 };
-use crate::codec::{BinaryData, Fault, Utf8String, check_utf8};
+use crate::codec::{BinaryData, Fault, Utf8String, check_utf8_bytes, has_wildcard};
 use crate::topic::Topic;
 
 property_view! {
@@ -208,28 +208,25 @@ impl Body for Publish<'_> {
 pub struct PublishView<'a> {
     delivery: Delivery,
     retain: bool,
-    topic: &'a str,
+    topic: &'a [u8],
     properties: PublishPropertiesView<'a>,
     payload: &'a [u8],
 }
 
-/// The parts of a PUBLISH. The topic is `T`: text, or bytes that were checked.
-pub(super) struct Parts<'a, T> {
+/// The parts of a PUBLISH.
+pub(super) struct Parts<'a> {
     pub(super) delivery: Delivery,
-    pub(super) topic: T,
+    /// Checked to be well-formed.
+    pub(super) topic: &'a [u8],
     pub(super) topic_len: u16,
     pub(super) properties: PublishPropertiesView<'a>,
     pub(super) payload: &'a [u8],
 }
 
-impl<'a, T> Parts<'a, T> {
+impl<'a> Parts<'a> {
     // The head is cut by hand: here the combinators cost as much as the work.
     #[inline]
-    pub(super) fn parse(
-        flags: u8,
-        body: &'a [u8],
-        check_topic: impl FnOnce(&'a [u8]) -> Result<T, Violation>,
-    ) -> Result<Self, nom::Err<Fault<'a>>> {
+    pub(super) fn parse(flags: u8, body: &'a [u8]) -> Result<Self, nom::Err<Fault<'a>>> {
         let Some((&length, rest)) = body.split_first_chunk() else {
             return fail(body, Violation::Truncated);
         };
@@ -237,10 +234,9 @@ impl<'a, T> Parts<'a, T> {
         let Some((topic, rest)) = rest.split_at_checked(usize::from(topic_len)) else {
             return fail(body, Violation::Truncated);
         };
-        let topic = match check_topic(topic) {
-            Ok(topic) => topic,
-            Err(violation) => return fail(body, violation),
-        };
+        if let Err(violation) = check_utf8_bytes(topic) {
+            return fail(body, violation);
+        }
         let (rest, delivery) = match flags >> 1 & 0b11 {
             0 => (rest, Delivery::AtMostOnce),
             qos => {
@@ -279,18 +275,20 @@ pub(super) const fn retain(flags: u8) -> bool {
 impl<'a> PublishView<'a> {
     #[inline]
     pub(super) fn parse(flags: u8, body: &'a [u8]) -> Parsed<'a, Self> {
-        let parts = Parts::parse(flags, body, check_utf8)?;
-        Ok((
-            // The payload takes all that is left.
-            &[],
-            Self {
-                delivery: parts.delivery,
-                retain: retain(flags),
-                topic: parts.topic,
-                properties: parts.properties,
-                payload: parts.payload,
-            },
-        ))
+        // The payload takes all that is left.
+        Ok((&[], Self::new(flags, body)?))
+    }
+
+    #[inline]
+    pub(super) fn new(flags: u8, body: &'a [u8]) -> Result<Self, nom::Err<Fault<'a>>> {
+        let parts = Parts::parse(flags, body)?;
+        Ok(Self {
+            delivery: parts.delivery,
+            retain: retain(flags),
+            topic: parts.topic,
+            properties: parts.properties,
+            payload: parts.payload,
+        })
     }
 
     /// QoS, Packet Identifier and DUP.
@@ -305,17 +303,25 @@ impl<'a> PublishView<'a> {
         self.retain
     }
 
-    /// The topic name; empty if a Topic Alias stands for it.
+    /// The topic name; empty if a Topic Alias stands for it. Costs a UTF-8 check;
+    /// [`topic_bytes`](Self::topic_bytes) does not.
     #[must_use]
-    pub const fn topic(&self) -> &'a str {
+    pub fn topic(&self) -> &'a str {
+        core::str::from_utf8(self.topic).unwrap_or_default()
+    }
+
+    /// The bytes of the topic name; empty if a Topic Alias stands for it.
+    #[must_use]
+    pub const fn topic_bytes(&self) -> &'a [u8] {
         self.topic
     }
 
     /// Whether the topic is a topic name, or left out in favour of an alias; not so if it holds a
     /// wildcard.
+    #[inline]
     #[must_use]
     pub fn has_valid_topic(&self) -> bool {
-        self.topic.is_empty() || Topic::is_valid(self.topic)
+        self.topic.is_empty() || !has_wildcard(self.topic)
     }
 
     /// The properties.
@@ -362,7 +368,7 @@ impl Body for PublishView<'_> {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        sink.length_prefixed(self.topic.as_bytes());
+        sink.length_prefixed(self.topic);
         if let Some(id) = self.delivery.packet_id() {
             sink.be_u16(id.get());
         }

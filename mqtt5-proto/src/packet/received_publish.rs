@@ -7,9 +7,7 @@ use bytes::Bytes;
 
 use super::publish::{Parts, retain};
 use super::{ApplicationMessage, Delivery, PacketType, PublishPropertiesView, Violation};
-use crate::codec::{
-    DecodeError, Fault, FixedHeader, Frame, check_utf8_bytes, variable_byte_integer_len,
-};
+use crate::codec::{DecodeError, Fault, FixedHeader, Frame, variable_byte_integer_len};
 use crate::topic::Topic;
 
 /// A PUBLISH that was received, owned: one frame and offsets into it.
@@ -35,7 +33,7 @@ struct Layout {
 impl Layout {
     #[inline]
     fn parse(header: FixedHeader, body: &[u8]) -> Result<Self, nom::Err<Fault<'_>>> {
-        let parts = Parts::parse(header.flags(), body, check_utf8_bytes)?;
+        let parts = Parts::parse(header.flags(), body)?;
         Ok(Self {
             delivery: parts.delivery,
             retain: retain(header.flags()),

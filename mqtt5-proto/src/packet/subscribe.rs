@@ -265,7 +265,7 @@ impl<'a> SubscriptionView<'a> {
 
 fn filter(input: &[u8]) -> Parsed<'_, &str> {
     let (rest, filter) = string(input)?;
-    if TopicFilter::is_valid(filter) {
+    if TopicFilter::is_valid(filter.as_bytes()) {
         Ok((rest, filter))
     } else {
         fail(input, Violation::TopicFilterInvalid)

@@ -12,7 +12,7 @@ use super::messages::List;
 use super::outbound::Acked;
 use super::packet_ids::{PendingRequest, Request};
 use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
-use crate::codec::{DecodeError, Encode, FixedHeader, Violation};
+use crate::codec::{DecodeError, Encode, FixedHeader, Violation, has_wildcard};
 use crate::packet::{
     AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, Pubrel,
     QoS, Received, ReceivedPublish, ReleaseReasonCode, SubackView, UnsubackView,
@@ -539,8 +539,5 @@ fn owned(properties: AckPropertiesView<'_>) -> Option<Box<crate::packet::AckProp
 
 fn holds_wildcard(publish: &ReceivedPublish, aliased: Option<&Arc<str>>) -> bool {
     let topic = aliased.map_or(publish.topic_bytes(), |topic| topic.as_bytes());
-    // Looks at every byte, without branches: topics are short.
-    topic
-        .iter()
-        .fold(false, |found, byte| found | matches!(byte, b'+' | b'#'))
+    has_wildcard(topic)
 }

@@ -1,7 +1,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::codec::{DataTypeError, Utf8String};
+use crate::codec::{DataTypeError, Utf8String, has_wildcard};
 
 const SHARE: &str = "$share/";
 
@@ -47,11 +47,12 @@ impl TopicFilter {
     /// # Errors
     /// [`FilterError`] if `filter` breaks a rule of section 4.7 or 4.8.
     pub fn new(filter: &str) -> Result<Self, FilterError> {
-        check(filter)?;
+        check(filter.as_bytes())?;
         Ok(Self(Utf8String::new(filter)?))
     }
 
-    pub(crate) fn is_valid(filter: &str) -> bool {
+    #[inline]
+    pub(crate) fn is_valid(filter: &[u8]) -> bool {
         check(filter).is_ok()
     }
 
@@ -169,29 +170,38 @@ fn matches_levels(mut filter: &[u8], mut topic: &[u8]) -> bool {
     }
 }
 
-fn check(filter: &str) -> Result<(), FilterError> {
-    let levels = match filter.strip_prefix(SHARE) {
+#[inline]
+fn check(filter: &[u8]) -> Result<(), FilterError> {
+    let levels = match filter.strip_prefix(SHARE.as_bytes()) {
         None => filter,
         Some(shared) => {
-            let Some((name, filter)) = shared.split_once('/') else {
+            let Some(end) = shared.iter().position(|byte| *byte == b'/') else {
                 return Err(FilterError::ShareName);
             };
-            if name.is_empty() || name.contains(['+', '#']) {
+            let (name, filter) = shared.split_at(end);
+            if name.is_empty() || has_wildcard(name) {
                 return Err(FilterError::ShareName);
             }
-            filter
+            &filter[1..]
         }
     };
     if levels.is_empty() {
-        return Err(FilterError::Empty);
+        Err(FilterError::Empty)
+    } else if has_wildcard(levels) {
+        check_wildcards(levels)
+    } else {
+        Ok(())
     }
-    let mut parts = levels.split('/').peekable();
-    while let Some(part) = parts.next() {
-        let whole = part.len() == 1;
-        if part.contains('#') && !(whole && parts.peek().is_none()) {
+}
+
+fn check_wildcards(levels: &[u8]) -> Result<(), FilterError> {
+    let mut levels = levels.split(|byte| *byte == b'/').peekable();
+    while let Some(level) = levels.next() {
+        let whole = level.len() == 1;
+        if level.contains(&b'#') && !(whole && levels.peek().is_none()) {
             return Err(FilterError::MultiLevelWildcard);
         }
-        if part.contains('+') && !whole {
+        if level.contains(&b'+') && !whole {
             return Err(FilterError::SingleLevelWildcard);
         }
     }
@@ -244,7 +254,7 @@ impl TryFrom<String> for TopicFilter {
     type Error = FilterError;
 
     fn try_from(filter: String) -> Result<Self, FilterError> {
-        check(&filter)?;
+        check(filter.as_bytes())?;
         Ok(Self(Utf8String::try_from(filter)?))
     }
 }

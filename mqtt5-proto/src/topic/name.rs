@@ -1,7 +1,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::codec::{DataTypeError, Utf8String};
+use crate::codec::{DataTypeError, Utf8String, has_wildcard};
 
 /// A topic name (section 4.7): at least one character, at most 65,535 bytes, without U+0000 and
 /// without the wildcards `+` and `#`.
@@ -38,6 +38,7 @@ impl Topic {
     ///
     /// # Errors
     /// [`TopicError`] if `name` breaks a rule of section 4.7.
+    #[inline]
     pub fn new(name: &str) -> Result<Self, TopicError> {
         check(name.as_bytes())?;
         Ok(Self(Utf8String::new(name)?))
@@ -54,8 +55,8 @@ impl Topic {
 
     /// Whether `name` is a topic name, its length and U+0000 aside.
     #[inline]
-    pub(crate) fn is_valid(name: &str) -> bool {
-        check(name.as_bytes()).is_ok()
+    pub(crate) fn is_valid(name: &[u8]) -> bool {
+        check(name).is_ok()
     }
 
     /// The name. Costs a UTF-8 check; [`as_bytes`](Self::as_bytes) does not.
@@ -75,7 +76,7 @@ impl Topic {
 fn check(name: &[u8]) -> Result<(), TopicError> {
     if name.is_empty() {
         Err(TopicError::Empty)
-    } else if name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+    } else if has_wildcard(name) {
         Err(TopicError::Wildcard)
     } else {
         Ok(())

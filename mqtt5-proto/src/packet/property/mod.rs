@@ -63,8 +63,8 @@ pub(crate) trait PutProperties {
     /// Writes the Property Length and the properties.
     #[inline]
     fn put_section<S: Sink>(&self, sink: &mut S) {
-        sink.variable_byte_integer(Count::of(|count| self.put_properties(count)));
-        self.put_properties(sink);
+        let length = Count::of(|count| self.put_properties(count));
+        sink.section(length, |sink| self.put_properties(sink));
     }
 
     /// Writes the end of a packet that may leave out its Property Length, and then its reason code
@@ -76,8 +76,7 @@ pub(crate) trait PutProperties {
             sink.byte(reason_code);
         }
         if length != 0 {
-            sink.variable_byte_integer(length);
-            self.put_properties(sink);
+            sink.section(length, |sink| self.put_properties(sink));
         }
     }
 }

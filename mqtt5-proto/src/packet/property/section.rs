@@ -96,13 +96,13 @@ impl<'a> Section<'a> {
         let mut left = if self.has(wanted) { self.bytes } else { &[] };
         core::iter::from_fn(move || {
             while let [id, value @ ..] = left {
-                let (rest, ()) = skip(*id, value)?.ok()?;
-                left = rest;
                 if *id == wanted
-                    && let Ok((_, view)) = T::parse(value)
+                    && let Ok((rest, view)) = T::parse(value)
                 {
+                    left = rest;
                     return Some(view);
                 }
+                (left, ()) = skip(*id, value)?.ok()?;
             }
             None
         })

@@ -6,7 +6,7 @@ use super::Property;
 use crate::codec::{
     BinaryData, DataTypeError, MAX_VARIABLE_BYTE_INTEGER, MaximumPacketSize, Parsed, Sink,
     Utf8String, Violation, be_u16, be_u32, binary, byte, fail, length_prefixed, string,
-    variable_byte_integer,
+    string_bytes, variable_byte_integer,
 };
 use crate::packet::QoS;
 use crate::topic::Topic;
@@ -136,6 +136,12 @@ impl Property for Utf8String {
     }
 
     #[inline]
+    fn check(input: &[u8]) -> Parsed<'_, ()> {
+        let (rest, _) = string_bytes(input)?;
+        Ok((rest, ()))
+    }
+
+    #[inline]
     fn skip(input: &[u8]) -> Parsed<'_, ()> {
         let (rest, _) = length_prefixed(input)?;
         Ok((rest, ()))
@@ -156,7 +162,7 @@ impl Property for Topic {
 
     fn parse(input: &[u8]) -> Parsed<'_, &str> {
         let (rest, text) = string(input)?;
-        if Topic::is_valid(text) {
+        if Topic::is_valid(text.as_bytes()) {
             Ok((rest, text))
         } else {
             fail(input, VALUE)
@@ -340,6 +346,7 @@ impl UserProperty {
     ///
     /// # Errors
     /// [`DataTypeError`] if one of them cannot be a [`Utf8String`].
+    #[inline]
     pub fn new(name: &str, value: &str) -> Result<Self, DataTypeError> {
         Ok(Self {
             name: Utf8String::new(name)?,
@@ -351,12 +358,21 @@ impl UserProperty {
 impl Property for UserProperty {
     type View<'a> = (&'a str, &'a str);
 
+    #[inline]
     fn parse(input: &[u8]) -> Parsed<'_, (&str, &str)> {
         let (rest, name) = string(input)?;
         let (rest, value) = string(rest)?;
         Ok((rest, (name, value)))
     }
 
+    #[inline]
+    fn check(input: &[u8]) -> Parsed<'_, ()> {
+        let (rest, _) = string_bytes(input)?;
+        let (rest, _) = string_bytes(rest)?;
+        Ok((rest, ()))
+    }
+
+    #[inline]
     fn skip(input: &[u8]) -> Parsed<'_, ()> {
         let (rest, _) = length_prefixed(input)?;
         let (rest, _) = length_prefixed(rest)?;
@@ -367,6 +383,7 @@ impl Property for UserProperty {
         Self::new(name, value).ok()
     }
 
+    #[inline]
     fn put<S: Sink>(&self, sink: &mut S) {
         sink.length_prefixed(self.name.as_bytes());
         sink.length_prefixed(self.value.as_bytes());

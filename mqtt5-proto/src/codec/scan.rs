@@ -1,0 +1,81 @@
+//! Looking at text eight bytes at a time: most strings of the protocol are short, and each is looked
+//! at once on its way in and once on its way out.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = ONES << 7;
+
+/// Not 0 if a byte of `word` is `byte`.
+const fn holds(word: u64, byte: u8) -> u64 {
+    let word = word ^ (ONES * byte as u64);
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
+/// Whether `odd` says something else than 0 of any eight bytes. The last of them may be looked at
+/// twice; to fewer than eight, bytes are added of which `odd` says nothing.
+#[inline]
+fn any(bytes: &[u8], odd: impl Fn(u64) -> u64) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    let mut found = words
+        .iter()
+        .fold(0, |found, word| found | odd(u64::from_le_bytes(*word)));
+    if !rest.is_empty() {
+        let last = match bytes.last_chunk() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => rest
+                .iter()
+                .fold(ONES, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        found |= odd(last);
+    }
+    found != 0
+}
+
+/// Whether all bytes are ASCII, and none is 0: the usual case, well-formed without another look.
+#[inline]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    !any(bytes, |word| word & HIGH | holds(word, 0))
+}
+
+/// Whether a byte is 0.
+#[inline]
+pub(crate) fn has_nul(bytes: &[u8]) -> bool {
+    any(bytes, |word| holds(word, 0))
+}
+
+/// Whether a byte is `+` or `#`.
+#[inline]
+pub(crate) fn has_wildcard(bytes: &[u8]) -> bool {
+    any(bytes, |word| holds(word, b'+') | holds(word, b'#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// Every byte at every place of strings of every length up to three words.
+    #[test]
+    fn finds_each_byte_wherever_it_is() {
+        for length in 0..=24 {
+            let mut bytes = vec![b'a'; length];
+            assert!(is_plain(&bytes) && !has_nul(&bytes) && !has_wildcard(&bytes));
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    bytes[place] = byte;
+                    assert_eq!(is_plain(&bytes), (1..=0x7F).contains(&byte));
+                    assert_eq!(has_nul(&bytes), byte == 0);
+                    assert_eq!(has_wildcard(&bytes), byte == b'+' || byte == b'#');
+                }
+                bytes[place] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn a_find_hides_no_other() {
+        assert!(!is_plain(&[0x80, 0, 0x80]));
+        assert!(has_nul(&[1, 0, 1, 0x80, 0xFF, 0, 1, 1, 1]));
+        assert!(has_wildcard(b"aaaa+aaaa"));
+    }
+}
