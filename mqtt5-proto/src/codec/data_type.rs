@@ -156,8 +156,14 @@ impl Utf8String {
     #[inline]
     pub fn new(text: &str) -> Result<Self, DataTypeError> {
         check_string(text)?;
-        Ok(Self::inline(text)
-            .unwrap_or_else(|| Self(Text::Shared(Bytes::copy_from_slice(text.as_bytes())))))
+        Ok(Self::copy_from(text))
+    }
+
+    /// Of `text` that was checked.
+    #[inline]
+    pub(crate) fn copy_from(text: &str) -> Self {
+        Self::inline(text)
+            .unwrap_or_else(|| Self(Text::Shared(Bytes::copy_from_slice(text.as_bytes()))))
     }
 
     /// Checks `text` and keeps it without copying.

@@ -96,16 +96,17 @@ impl Decoder {
     /// # Errors
     /// As [`header`](Self::header).
     pub fn missing(&self, input: &[u8]) -> Result<usize, DecodeError> {
-        Ok(match self.header(input)? {
+        Ok(Self::lacks(self.header(input)?, input))
+    }
+
+    /// As [`missing`](Self::missing), for a header that was read.
+    #[inline]
+    pub(crate) fn lacks(header: Option<FixedHeader>, input: &[u8]) -> usize {
+        match header {
             Some(header) => header.packet_size().saturating_sub(input.len()),
-            None => {
-                if input.is_empty() {
-                    2
-                } else {
-                    1
-                }
-            }
-        })
+            None if input.is_empty() => 2,
+            None => 1,
+        }
     }
 
     /// Takes the next whole packet from the start of `input`; `None` if it has not arrived yet.

@@ -35,4 +35,4 @@ pub(crate) use encode::{
     Body, Count, Sink, encode_counted, encode_head, packet_size, remaining_length,
 };
 pub(crate) use error::{Fault, fail};
-pub(crate) use scan::has_wildcard;
+pub(crate) use scan::{has_wildcard, is_plain_name};

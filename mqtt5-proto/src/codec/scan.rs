@@ -48,6 +48,14 @@ pub(crate) fn has_wildcard(bytes: &[u8]) -> bool {
     any(bytes, |word| holds(word, b'+') | holds(word, b'#'))
 }
 
+/// Whether `text`, which is well-formed, has no byte that a topic name must not have.
+#[inline]
+pub(crate) fn is_plain_name(text: &str) -> bool {
+    !any(text.as_bytes(), |word| {
+        holds(word, 0) | holds(word, b'+') | holds(word, b'#')
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -66,6 +74,9 @@ mod tests {
                     assert_eq!(is_plain(&bytes), (1..=0x7F).contains(&byte));
                     assert_eq!(has_nul(&bytes), byte == 0);
                     assert_eq!(has_wildcard(&bytes), byte == b'+' || byte == b'#');
+                    if let Ok(text) = core::str::from_utf8(&bytes) {
+                        assert_eq!(is_plain_name(text), !matches!(byte, 0 | b'+' | b'#'));
+                    }
                 }
                 bytes[place] = b'a';
             }

@@ -12,7 +12,7 @@ use super::messages::List;
 use super::outbound::Acked;
 use super::packet_ids::{PendingRequest, Request};
 use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
-use crate::codec::{DecodeError, Encode, FixedHeader, Violation, has_wildcard};
+use crate::codec::{DecodeError, Decoder, Encode, FixedHeader, Violation, has_wildcard};
 use crate::packet::{
     AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, Pubrel,
     QoS, Received, ReceivedPublish, ReleaseReasonCode, SubackView, UnsubackView,
@@ -72,8 +72,8 @@ impl Session {
                         self.close_for(error);
                     }
                 }
-                Ok(_) => {
-                    let missing = connection.decoder.missing(input).unwrap_or(1);
+                Ok(header) => {
+                    let missing = Decoder::lacks(header, input);
                     break InputStatus::NeedMore { missing };
                 }
                 Err(error) => self.close_for(error),

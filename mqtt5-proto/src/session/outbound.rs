@@ -129,6 +129,15 @@ impl Outbound {
         Some((operation, message))
     }
 
+    /// Whether anything waits to be sent, if only for the quota.
+    #[inline]
+    pub(super) fn has_waiting(&self) -> bool {
+        self.messages.first(List::Waiting).is_some()
+            || self.messages.first(List::WaitingQos0).is_some()
+            || !self.requests.is_empty()
+            || self.resend.is_some()
+    }
+
     /// Carries out what the table of exchanges says to an acknowledgement of `packet_id`.
     #[inline]
     pub(super) fn handle_ack(

@@ -63,6 +63,10 @@ impl Session {
     /// cannot make `out` grow.
     pub fn poll_transmit(&mut self, out: &mut BytesMut, now: Instant) -> Option<Transmit> {
         let connection = self.connection.as_mut()?;
+        let idle = connection.control.is_empty() && !self.outbound.has_waiting();
+        if idle && connection.phase == Phase::Connected {
+            return None;
+        }
         let start = out.len();
         // A peer that does not read does not hold up the end.
         if connection.phase == Phase::Closing || has_room(connection, out, start) {
@@ -70,7 +74,9 @@ impl Session {
         }
         let mut payload = None;
         if connection.phase == Phase::Connected {
-            put_requests(&mut self.outbound, connection, &mut self.events, start, out);
+            if !self.outbound.requests.is_empty() {
+                put_requests(&mut self.outbound, connection, &mut self.events, start, out);
+            }
             while payload.is_none()
                 && out.len() - start < CHUNK
                 && has_room(connection, out, start)
