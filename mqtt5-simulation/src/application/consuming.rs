@@ -68,12 +68,14 @@ impl Application {
     }
 
     /// Looks for streams that have ended.
-    pub(super) fn look_for_ends(&mut self, scene: &mut Scene) {
+    pub(super) fn look_for_ends(&mut self, scene: &mut Scene) -> Judged {
         for consumer in &self.consumers {
-            if consumer.messages.end_reason().is_some() {
-                self.judge.stream_ended(consumer.stream, &scene.world());
+            if let Some(end) = consumer.messages.end_reason() {
+                self.judge
+                    .stream_ended(consumer.stream, Some(&end), &scene.world())?;
             }
         }
+        Ok(())
     }
 
     /// Asks for the next message of some stream.
@@ -102,6 +104,9 @@ impl Application {
             Poll::Pending => Ok(true),
             Poll::Ready(None) => {
                 scene.tally.streams_ended += 1;
+                let end = consumer.messages.end_reason();
+                self.judge
+                    .stream_ended(consumer.stream, end.as_ref(), &scene.world())?;
                 self.drop_consumer(index, scene);
                 Ok(false)
             }

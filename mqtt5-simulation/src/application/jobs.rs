@@ -227,7 +227,7 @@ impl Application {
                         future,
                     }));
                 }
-                Poll::Ready(result) => self.subscribed(stream, manual, result, scene),
+                Poll::Ready(result) => self.subscribed(stream, manual, result, scene)?,
             },
             Kind::Unsubscribe(mut future) => match future.as_mut().poll(cx) {
                 Poll::Pending => return Ok(Outcome::Pending(Kind::Unsubscribe(future))),
@@ -292,16 +292,17 @@ impl Application {
         manual: bool,
         result: Result<Messages, SubscribeError>,
         scene: &mut Scene,
-    ) {
+    ) -> Judged {
         match result {
             Ok(messages) => {
                 scene.tally.subscribe_granted += 1;
                 let consumer = Consumer::new(stream, manual, messages, &scene.bell);
                 self.consumers.push(consumer);
+                Ok(())
             }
-            Err(_) => {
+            Err(error) => {
                 scene.tally.subscribe_failed += 1;
-                self.judge.stream_gone(stream, &scene.world());
+                self.judge.not_subscribed(stream, &error, &scene.world())
             }
         }
     }
@@ -347,8 +348,7 @@ impl Application {
         if random.percent(40) {
             scene.tally.declared += 1;
             let result = subscribe.declare();
-            self.subscribed(stream, manual, result, scene);
-            return Ok(());
+            return self.subscribed(stream, manual, result, scene);
         }
         scene.tally.subscribed += 1;
         let kind = Kind::Subscribe {

@@ -153,11 +153,11 @@ impl Application {
         };
         let polled = driver.as_mut().poll(&mut self.driver_task.context());
         self.watch(scene)?;
-        self.look_for_ends(scene);
         if let Poll::Ready(reason) = polled {
             self.driver = None;
             self.ended(&reason, scene)?;
         }
+        self.look_for_ends(scene)?;
         self.read_verdicts(scene)
     }
 

@@ -1,5 +1,7 @@
 //! One connection: what may cross it at all, and the packets that belong to nobody else.
 
+use std::collections::BTreeSet;
+
 use mqtt5_client::proto::Instant;
 
 use super::{Judge, Judged, World, broken};
@@ -76,6 +78,12 @@ pub(super) struct Connection {
     pub(super) last_sent: Instant,
     /// The same, also when the transport took nothing for a while.
     pub(super) last_wrote: Instant,
+    /// When the last PINGREQ was sent.
+    pinged: Option<Instant>,
+    /// When the transport was last seen to take nothing.
+    pub(super) blocked: Option<Instant>,
+    /// Packet identifiers of messages that the client has read and not finished.
+    pub(super) owed: BTreeSet<u16>,
     /// What the client called wrong about the server.
     accusation: Option<u8>,
     fault: Option<Fault>,
@@ -94,6 +102,9 @@ impl Connection {
             resumed: false,
             last_sent: now,
             last_wrote: now,
+            pinged: None,
+            blocked: None,
+            owed: BTreeSet::new(),
             accusation: None,
             fault: None,
             garbled: false,
@@ -206,7 +217,12 @@ impl Judge {
                 kind,
                 packet_id,
                 code,
-            } => self.sent_ack(*kind, *packet_id, *code),
+            } => {
+                if *kind != AckKind::Pubrec || *code >= 0x80 {
+                    connection.owed.remove(packet_id);
+                }
+                self.sent_ack(*kind, *packet_id, *code)
+            }
             Packet::Subscribe {
                 packet_id,
                 properties,
@@ -215,9 +231,14 @@ impl Judge {
                 let identifier = properties.number(Property::SubscriptionIdentifier);
                 self.sent_subscribe(*packet_id, identifier, filters.clone())
             }
-            Packet::Unsubscribe { packet_id, .. } => self.sent_unsubscribe(*packet_id),
+            Packet::Unsubscribe { packet_id, filters } => {
+                self.sent_unsubscribe(*packet_id, filters.clone())
+            }
             Packet::Pingreq => {
                 world.tally.pings += 1;
+                if connection.pinged.replace(world.now) == Some(world.now) {
+                    return broken("one PINGREQ at a time", "two at once");
+                }
                 Ok(())
             }
             _ => broken("only a client's packets leave", ""),
@@ -346,7 +367,12 @@ impl Judge {
                 code,
                 properties,
             } => self.read_connack(*session_present, *code, properties, world),
-            Packet::Publish(publish) => self.read_publish(publish, size, world),
+            Packet::Publish(publish) => {
+                if publish.qos > 0 {
+                    connection.owed.insert(publish.packet_id);
+                }
+                self.read_publish(publish, size, world)
+            }
             Packet::Ack {
                 kind,
                 packet_id,
@@ -404,6 +430,7 @@ impl Judge {
         self.session_kept = expiry.unwrap_or(self.asked.session_expiry) > 0;
         self.may_start_clean = !self.session_kept;
         world.tally.connections += 1;
+        self.limit_streams();
         if std::mem::take(&mut self.new_session_unread) && session_present {
             world.tally.deceived += 1;
             self.tainted = true;

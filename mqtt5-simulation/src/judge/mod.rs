@@ -3,11 +3,12 @@
 //! through lists, and never decides what is to be sent, only whether what was sent may be.
 
 mod connection;
-mod keep_alive;
+mod deadlines;
 mod operations;
 mod receiving;
 mod sending;
 mod streams;
+mod subscriptions;
 
 use std::fmt;
 
@@ -87,6 +88,7 @@ pub(crate) struct Judge {
     sending: sending::Sending,
     receiving: receiving::Receiving,
     streams: streams::Streams,
+    subscriptions: subscriptions::Subscriptions,
     /// A connection was accepted before.
     ever_connected: bool,
     /// How many connections have ended.
@@ -117,6 +119,7 @@ impl Judge {
             sending: sending::Sending::default(),
             receiving: receiving::Receiving::default(),
             streams: streams::Streams::default(),
+            subscriptions: subscriptions::Subscriptions::default(),
             ever_connected: false,
             ended: 0,
             session_kept: false,
@@ -192,6 +195,7 @@ impl Judge {
         world.tally.sessions_lost += 1;
         self.sending.lose_session(&mut self.operations);
         self.receiving.lose_session();
+        self.subscriptions.lose_session();
     }
 
     /// Whether the client's DISCONNECT is known to have left; `None` if it had no connection.
@@ -219,6 +223,7 @@ impl Judge {
             return Ok(());
         }
         self.sending.at_rest()?;
+        self.subscribed_at_rest()?;
         self.receiving.at_rest(lenient, world)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) enum Seen {
 #[derive(Debug)]
 pub(super) struct Operation {
     accepted: bool,
-    accepted_at: Instant,
+    pub(super) accepted_at: Instant,
     /// How many connections had ended by then.
     accepted_after: u64,
     verdict: bool,

@@ -1,6 +1,6 @@
 //! Which streams the application has, and what each may be given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt5_client::Message;
 use mqtt5_client::proto::packet::SubscriptionIdentifier;
@@ -17,6 +17,10 @@ pub(crate) type StreamId = usize;
 struct Stream {
     /// `None`: what no other stream claims.
     filters: Option<Vec<usize>>,
+    /// Those of its filters that the server has refused, or did not take on some connection.
+    lacks: BTreeSet<usize>,
+    /// Its SUBSCRIBE, with all of its filters, was answered. Until then it fails as a whole.
+    answered: bool,
     alive: bool,
     /// The first arrival after it was made.
     born: usize,
@@ -45,6 +49,67 @@ impl Streams {
 
     pub(super) fn refused(&mut self, filter: usize) {
         self.refused |= FILTERS[filter] != REFUSED_FILTER;
+        for stream in &mut self.all {
+            let mut filters = stream.filters.iter().flatten();
+            if filters.any(|other| *other == filter) {
+                stream.lacks.insert(filter);
+            }
+        }
+    }
+
+    /// A SUBSCRIBE with these filters was answered. If it can be that of several streams, none of
+    /// them is known to have its answer.
+    pub(super) fn answered(&mut self, filters: &[usize]) {
+        let mut waiting = self
+            .all
+            .iter_mut()
+            .filter(|stream| !stream.answered && stream.filters.as_deref() == Some(filters));
+        if let (Some(stream), None) = (waiting.next(), waiting.next()) {
+            stream.answered = true;
+        }
+    }
+
+    /// The streams that there are have no right to some filters. `too_large`: nor to a SUBSCRIBE of
+    /// several.
+    pub(super) fn do_without(&mut self, filters: impl Fn(usize) -> bool, too_large: bool) {
+        for stream in &mut self.all {
+            let lacked = stream.filters.iter().flatten().copied();
+            let lacked: Vec<usize> = lacked.filter(|filter| filters(*filter)).collect();
+            if !stream.answered && (too_large || !lacked.is_empty()) {
+                stream.lacks.extend(stream.filters.iter().flatten());
+            }
+            stream.lacks.extend(lacked);
+        }
+    }
+
+    pub(super) fn is_alive(&self, id: StreamId) -> bool {
+        self.all.get(id).is_some_and(|stream| stream.alive)
+    }
+
+    pub(super) fn lacks_something(&self, id: StreamId) -> bool {
+        self.all
+            .get(id)
+            .is_some_and(|stream| !stream.lacks.is_empty())
+    }
+
+    /// Whether there is a filter that the server has not refused to a stream.
+    pub(super) fn has_hope(&self, id: StreamId) -> bool {
+        self.all.get(id).is_some_and(|stream| {
+            let mut filters = stream.filters.iter().flatten();
+            stream.filters.is_none() || filters.any(|filter| !stream.lacks.contains(filter))
+        })
+    }
+
+    /// What the streams that go on have a right to.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (StreamId, usize)> {
+        let streams = self.all.iter().enumerate();
+        streams
+            .filter(|(_, stream)| stream.alive)
+            .flat_map(|(id, stream)| {
+                let filters = stream.filters.iter().flatten().copied();
+                let had = filters.filter(|filter| !stream.lacks.contains(filter));
+                had.map(move |filter| (id, filter))
+            })
     }
 
     /// Whether some stream has to get a message that comes by these identifiers.
@@ -91,19 +156,15 @@ impl Judge {
     pub(crate) fn stream_made(&mut self, filters: Option<Vec<usize>>) -> StreamId {
         self.streams.all.push(Stream {
             filters,
+            lacks: BTreeSet::new(),
+            answered: false,
             alive: true,
             born: self.receiving.count(),
             latest: None,
             given_back: Vec::new(),
         });
+        self.limit_streams();
         self.streams.all.len() - 1
-    }
-
-    /// The stream has ended: it claims nothing any more.
-    pub(crate) fn stream_ended(&mut self, id: StreamId, world: &World<'_>) {
-        if self.streams.all.get(id).is_some_and(|stream| stream.alive) {
-            self.stream_gone(id, world);
-        }
     }
 
     /// Its last handle was dropped: what waited in it may be discarded.

@@ -28,9 +28,7 @@ impl Judge {
         let mut known = Vec::new();
         for (filter, _) in filters {
             let breaks = limits.is_some_and(|limits| {
-                (!limits.wildcards && filter.contains(['+', '#']))
-                    || (!limits.shared && filter.starts_with("$share/"))
-                    || (!limits.identifiers && identifier.is_some())
+                !limits.take_filter(filter) || (!limits.identifiers && identifier.is_some())
             });
             if breaks {
                 return broken("the server's limits are kept", filter);
@@ -43,14 +41,26 @@ impl Judge {
         if let Some(identifier) = identifier {
             self.streams.named(identifier, &known);
         }
-        self.sent_request(packet_id, known)
+        let request = self.subscriptions.next_request();
+        self.sent_request(packet_id, Use::Request(known, request))
     }
 
-    pub(in crate::judge) fn sent_unsubscribe(&mut self, packet_id: u16) -> Judged {
-        self.sent_request(packet_id, Vec::new())
+    pub(in crate::judge) fn sent_unsubscribe(
+        &mut self,
+        packet_id: u16,
+        filters: Filters<'_>,
+    ) -> Judged {
+        let request = self.subscriptions.next_request();
+        for (filter, _) in filters {
+            let Some(index) = FILTERS.iter().position(|known| *known == filter) else {
+                return broken("only what was asked for is unsubscribed", filter);
+            };
+            self.subscriptions.leave(index, request);
+        }
+        self.sent_request(packet_id, Use::Request(Vec::new(), request))
     }
 
-    fn sent_request(&mut self, packet_id: u16, filters: Vec<usize>) -> Judged {
+    fn sent_request(&mut self, packet_id: u16, request: Use) -> Judged {
         if let Some(usage) = self.sending.in_use.get(&packet_id)
             && !matches!(usage, Use::Message(sent) if sent.unfit && sent.qos == 1)
             && !self.tainted
@@ -61,16 +71,19 @@ impl Judge {
             );
         }
         self.check_leak(packet_id)?;
-        self.sending.in_use.insert(packet_id, Use::Request(filters));
+        self.sending.in_use.insert(packet_id, request);
         Ok(())
     }
 
     /// SUBACK or UNSUBACK.
     pub(in crate::judge) fn read_answer(&mut self, packet_id: u16, codes: &[u8]) {
-        if let Some(Use::Request(filters)) = self.sending.in_use.get(&packet_id) {
+        if let Some(Use::Request(filters, request)) = self.sending.in_use.get(&packet_id) {
+            self.streams.answered(filters);
             for (filter, code) in filters.iter().zip(codes) {
                 if *code >= 0x80 {
                     self.streams.refused(*filter);
+                } else {
+                    self.subscriptions.grant(*filter, *request);
                 }
             }
             self.sending.in_use.remove(&packet_id);

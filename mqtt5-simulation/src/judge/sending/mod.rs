@@ -2,6 +2,7 @@
 //! identifiers, their order, and the server's Receive Maximum.
 
 mod answers;
+mod expiry;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -32,8 +33,8 @@ struct Sent {
 #[derive(Clone, Debug)]
 enum Use {
     Message(Sent),
-    /// SUBSCRIBE or UNSUBSCRIBE, with the filters of the former.
-    Request(Vec<usize>),
+    /// SUBSCRIBE or UNSUBSCRIBE, with the filters of the former, and the how manieth request.
+    Request(Vec<usize>, u64),
 }
 
 /// The PUBLISH at which the last connection broke off.
@@ -41,6 +42,8 @@ enum Use {
 struct Part {
     packet_id: Option<u16>,
     number: Option<u32>,
+    /// No connection since had limits that it may have been given up for.
+    open: bool,
 }
 
 #[derive(Debug, Default)]
@@ -178,6 +181,7 @@ impl Sending {
             && let Some(part) = &mut self.part
         {
             part.packet_id = None;
+            part.open = false;
         }
         released.sort_unstable();
         resend.sort_unstable();
@@ -194,7 +198,7 @@ impl Sending {
         }
         let open = self.in_use.iter().find(|(_, usage)| match usage {
             Use::Message(sent) => !sent.rejected,
-            Use::Request(_) => true,
+            Use::Request(..) => true,
         });
         match open {
             Some((id, usage)) => broken(
@@ -211,6 +215,7 @@ fn read_part(bytes: &[u8]) -> Part {
     let nothing = Part {
         packet_id: None,
         number: None,
+        open: true,
     };
     let Ok(Some(size)) = wire::packet_size(bytes, usize::MAX) else {
         return nothing;
@@ -239,23 +244,10 @@ fn read_part(bytes: &[u8]) -> Part {
         }
         _ => None,
     };
-    Part { packet_id, number }
-}
-
-fn check_expiry(publish: &Publish<'_>, made: Option<u32>, number: u32) -> Judged {
-    let left = publish.properties.number(Property::MessageExpiryInterval);
-    let fits = match (made, left) {
-        (None, None) => true,
-        (Some(made), Some(left)) => left <= made && (left > 0 || made == 0),
-        _ => false,
-    };
-    if fits {
-        Ok(())
-    } else {
-        broken(
-            "the expiry is what is left of it",
-            format_args!("message {number}: {left:?}"),
-        )
+    Part {
+        packet_id,
+        number,
+        open: true,
     }
 }
 
@@ -284,7 +276,7 @@ impl Judge {
                 format_args!("message {number}"),
             );
         }
-        check_expiry(publish, made.expiry, number)?;
+        expiry::check_interval(publish, made.expiry, number)?;
         let Some(connection) = &self.connection else {
             return Ok(());
         };
@@ -305,6 +297,9 @@ impl Judge {
             );
         };
         let before = std::mem::replace(&mut operation.seen, Seen::Whole);
+        if before == Seen::Nothing && !publish.dup {
+            expiry::check_lifetime(operation.accepted_at, made.expiry, connection, world.now)?;
+        }
         if publish.qos == 0 {
             if before != Seen::Nothing {
                 return broken("QoS 0 is sent once", format_args!("message {number}"));
@@ -375,11 +370,8 @@ impl Judge {
             if !self.sending.resend.is_empty() {
                 return broken("resent messages go first", format_args!("message {number}"));
             }
-            if self
-                .sending
-                .part
-                .is_some_and(|part| part.packet_id == Some(id))
-            {
+            // It was the last to be sent, and so it goes before all others.
+            if self.sending.part.is_some_and(|part| part.open) {
                 return broken(
                     "DUP marks what may have been sent",
                     format_args!("message {number}"),
@@ -415,7 +407,7 @@ impl Judge {
         let sending = &mut self.sending;
         let in_use = sending.in_use.values();
         let requests = in_use
-            .filter(|usage| matches!(usage, Use::Request(_)))
+            .filter(|usage| matches!(usage, Use::Request(..)))
             .count();
         sending.most_requests = sending.most_requests.max(requests + 1);
         // Requests are on their way that have not been seen, and messages told of already.

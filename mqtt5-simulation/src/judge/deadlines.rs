@@ -1,4 +1,5 @@
-//! Keep Alive: the client never falls silent for longer than it promised (`3.1.2-20`).
+//! What the client has to do in time: to speak before its Keep Alive is over (`3.1.2-20`), to give
+//! up a dead link, to leave a server that sends too much.
 
 use std::time::Duration;
 
@@ -31,13 +32,31 @@ impl Judge {
 
     /// Time has passed while the transport took bytes.
     pub(crate) fn time_passed(&self, now: Instant) -> Judged {
+        self.check_window()?;
         self.check_silence(now)
+    }
+
+    /// A server that sends more than our Receive Maximum is left (`3.3.4-9`). All that could be
+    /// answered by now is.
+    fn check_window(&self) -> Judged {
+        let strict = self.asked.gives_up && !self.asked.pauses_reading;
+        let connection = self.connection.as_ref().filter(|it| it.is_connected());
+        let owed = connection.map_or(0, |connection| connection.owed.len());
+        // Twice: after a resumption, a server that counts packets may send more.
+        if strict && owed > 2 * usize::from(self.asked.receive_maximum) {
+            return broken(
+                "a server that exceeds the Receive Maximum is left",
+                format_args!("{owed} of {}", self.asked.receive_maximum),
+            );
+        }
+        Ok(())
     }
 
     /// Time has passed while the transport took none: that is no silence of the client.
     pub(crate) fn was_blocked(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
             connection.last_sent = now;
+            connection.blocked = Some(now);
         }
     }
 
