@@ -101,3 +101,16 @@ pub(super) fn raise_receive_maximum(connect: &mut [u8], asked: u16) {
         value.copy_from_slice(&asked.saturating_mul(3).saturating_add(5).to_be_bytes());
     }
 }
+
+/// Where the Keep Alive of a CONNECT is, behind its fixed header: behind protocol name, version and
+/// flags.
+const KEEP_ALIVE: std::ops::Range<usize> = 8..10;
+
+/// Has the broker believe that the client promises nothing.
+pub(super) fn drop_keep_alive(connect: &mut [u8]) {
+    let length = connect.iter().skip(1).position(|byte| byte & 0x80 == 0);
+    let body = length.and_then(|last| connect.get_mut(last + 2..));
+    if let Some(keep_alive) = body.and_then(|body| body.get_mut(KEEP_ALIVE)) {
+        keep_alive.fill(0);
+    }
+}

@@ -52,6 +52,8 @@ pub(crate) struct Server {
     doubling: usize,
     /// It counts messages in flight wrongly, in percent of the connections.
     excess: usize,
+    /// It does not mind a client that is silent.
+    patient: bool,
     /// No more habits: the world comes to rest.
     pub(crate) calm: bool,
 }
@@ -79,6 +81,7 @@ impl Server {
             oddity: random.one_of([0, 10]),
             doubling: random.one_of([0, 0, 5]),
             excess: random.one_of([0, 0, 50]),
+            patient: Random::new(seed ^ 0x0A11_0C1D).percent(30),
             calm: false,
             random,
         }
@@ -219,6 +222,9 @@ impl Server {
                 {
                     let asked = application.settings.asked.receive_maximum;
                     habits::raise_receive_maximum(&mut connect, asked);
+                }
+                if self.patient {
+                    habits::drop_keep_alive(&mut connect);
                 }
                 self.broker.handle_input(id, &connect, now);
             }
