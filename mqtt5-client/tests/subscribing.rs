@@ -383,3 +383,37 @@ fn a_subscribe_that_no_longer_fits_is_undone_where_it_may_have_been_done() {
     ));
     assert_eq!(sim.packets(), [unsubscribe(1, "a/#")]);
 }
+
+#[test]
+fn a_request_that_does_not_fit_takes_no_older_stream_with_it_after_a_lost_session() {
+    let (client, mut sim) = Sim::connected(options());
+    let mut older = granted(&mut sim, client.subscribe("a"), 1);
+    sim.reset();
+    let newer = client.subscribe_many(["a", "+"]).declare().unwrap();
+    // Wildcard Subscription Available: 0.
+    sim.reconnect(&[0x20, 5, 0, 0, 2, 0x28, 0]);
+    assert!(matches!(newer.end_reason(), Some(StreamEnd::NotPossible)));
+    assert_eq!(sim.packets(), [subscribe(1, 2, "a", 2)]);
+    sim.send(&suback(1, 2));
+    sim.send(&publish(0, 0, "a", &[2], "x"));
+    assert_eq!(now(older.next()).unwrap().payload(), b"x");
+}
+
+#[test]
+fn a_malformed_answer_takes_no_older_stream_with_it_after_a_lost_session() {
+    let (client, mut sim) = Sim::connected(options());
+    let mut older = granted(&mut sim, client.subscribe("a"), 1);
+    sim.reset();
+    let newer = client.subscribe_many(["a", "b"]).declare().unwrap();
+    sim.reconnect(CONNACK);
+    assert_eq!(sim.packets().len(), 1);
+    // One code for two filters.
+    sim.send(&suback(1, 2));
+    assert!(matches!(newer.end_reason(), Some(StreamEnd::NotPossible)));
+    let packets = sim.packets();
+    assert_eq!(packets, [unsubscribe(1, "b"), subscribe(2, 2, "a", 2)]);
+    sim.send(&unsuback(1, 0));
+    sim.send(&suback(2, 2));
+    sim.send(&publish(0, 0, "a", &[2], "x"));
+    assert_eq!(now(older.next()).unwrap().payload(), b"x");
+}

@@ -60,3 +60,10 @@ fn copies_that_look_alike_are_told_apart_by_their_answers() {
          623-627,629-630,634,636,640-641,645-647,650,816-817,820,824-825,827,832,849,911-912",
     );
 }
+
+/// A SUBSCRIBE that was to restore an older stream's filter too did not fit the server after a lost
+/// session, and was given up without a thought for that stream.
+#[test]
+fn a_subscribe_that_is_given_up_takes_no_older_stream_with_it() {
+    holds(30_001_592, "1757,1762,1766-1767,1832,1872,1885,1927");
+}

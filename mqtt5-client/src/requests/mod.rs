@@ -416,6 +416,9 @@ impl Core {
                 None => self.lose_route(*key, &end),
             }
             self.drop_if_unused(*key, true);
+            if operation.restores && operation.stream.is_some() && !self.is_closed() {
+                self.restore_route(*key);
+            }
         }
         self.answer_subscribe(operation, Err(error));
     }

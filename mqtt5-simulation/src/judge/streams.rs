@@ -60,10 +60,11 @@ impl Streams {
     /// A SUBSCRIBE with these filters was answered. If it can be that of several streams, none of
     /// them is known to have its answer.
     pub(super) fn answered(&mut self, filters: &[usize]) {
-        let mut waiting = self
-            .all
-            .iter_mut()
-            .filter(|stream| !stream.answered && stream.filters.as_deref() == Some(filters));
+        let asked: BTreeSet<_> = filters.iter().collect();
+        let mut waiting = self.all.iter_mut().filter(|stream| {
+            let wanted = stream.filters.as_ref();
+            !stream.answered && wanted.is_some_and(|it| asked == it.iter().collect())
+        });
         if let (Some(stream), None) = (waiting.next(), waiting.next()) {
             stream.answered = true;
         }
