@@ -15,6 +15,7 @@
     reason = "programs that measure: a failure has to end them, and their numbers are small"
 )]
 
+pub mod clients;
 pub mod decode;
 pub mod encode;
 pub mod facts;

@@ -3,7 +3,9 @@
 //! ```text
 //! cargo run --release -p benches                       # all
 //! cargo run --release -p benches -- decode             # rows whose names hold `decode`
+//! cargo run --release -p benches -- client             # whole clients, processes of their own
 //! cargo run --release -p benches -- --seconds 5        # longer for each row; 1 otherwise
+//! cargo run --release -p benches -- --rounds 9         # more runs of each client; 5 otherwise
 //! cargo run --release -p benches -- --list             # rows and contenders
 //! cargo run --release -p benches -- --single ROW WHO N # N runs of one, for a profiler
 //! ```
@@ -17,16 +19,18 @@
     reason = "a program that measures has to tell the result"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use benches::clients::run;
 use benches::report;
 use benches::work::Meter;
 
 struct Arguments {
     rows: String,
     seconds: f64,
+    rounds: u32,
     list: bool,
     single: Option<(String, String, u32)>,
 }
@@ -35,6 +39,7 @@ fn arguments() -> Arguments {
     let mut found = Arguments {
         rows: String::new(),
         seconds: 1.0,
+        rounds: 5,
         list: false,
         single: None,
     };
@@ -43,6 +48,7 @@ fn arguments() -> Arguments {
         let mut next = || given.next().expect("a value");
         match argument.as_str() {
             "--seconds" => found.seconds = next().parse().expect("seconds"),
+            "--rounds" => found.rounds = next().parse().expect("a number"),
             "--list" => found.list = true,
             "--single" => {
                 found.single = Some((next(), next(), next().parse().expect("a number")));
@@ -60,7 +66,7 @@ fn main() {
     } else if let Some((row, contender, runs)) = arguments.single {
         single(&row, &contender, runs);
     } else {
-        all(&arguments.rows, Duration::from_secs_f64(arguments.seconds));
+        all(&arguments);
     }
 }
 
@@ -85,29 +91,47 @@ fn single(row: &str, name: &str, runs: u32) {
     }
 }
 
-fn all(wanted: &str, time: Duration) {
+fn all(arguments: &Arguments) {
     build_programs();
+    let wanted = arguments.rows.as_str();
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let begin = |name: &str| eprintln!("{name}");
     let works = benches::works();
     let works = works.iter().filter(|work| work.name.contains(wanted));
     let mut rows = Vec::new();
     for work in works {
-        eprintln!("{}", work.name);
+        begin(&work.name);
         rows.push(report::measure(work, time));
     }
     report::add_counts(&mut rows, &counts(wanted));
     let table = report::table::markdown(&rows);
     println!("{table}");
+    let clients = run::table(&folder(), wanted, arguments.rounds, begin);
+    println!("{clients}");
     if wanted.is_empty() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-        write("RESULTS.md", &format!("{HEAD}{table}")).expect("RESULTS.md can be written");
+        let results = format!("{HEAD}{table}\n{CLIENTS}{clients}");
+        write("RESULTS.md", &results).expect("RESULTS.md can be written");
         write("chart.svg", &report::chart::svg(&rows)).expect("chart.svg can be written");
     }
 }
 
+/// Where the programs of this package lie.
+fn folder() -> PathBuf {
+    let here = std::env::current_exe().expect("a program has a path");
+    here.parent().expect("a folder").to_owned()
+}
+
 const HEAD: &str = "# Results\n\n\
     Written by `cargo run --release -p benches`. Times are the best of many interleaved runs, in \
-    nanoseconds for one item; ratios hold within this run.\n\n";
+    nanoseconds for one item; ratios hold within this run.\n\n\
+    ## Codec and core\n\n";
+
+const CLIENTS: &str = "## Whole clients\n\n\
+    Each is a process of its own, and so is the broker. CPU is that of the client, for one message. \
+    The null broker answers in batches and keeps nothing. The raw socket writes the same bytes and \
+    reads the same answers.\n\n";
 
 /// `cargo run` builds only the program that it runs.
 fn build_programs() {
@@ -121,8 +145,7 @@ fn build_programs() {
 
 /// From the program with the allocator that counts.
 fn counts(wanted: &str) -> report::Counts {
-    let here = std::env::current_exe().expect("a program has a path");
-    let output = Command::new(here.with_file_name("allocations"))
+    let output = Command::new(folder().join("allocations"))
         .arg(wanted)
         .output()
         .expect("the program that counts allocations runs");
