@@ -17,10 +17,21 @@ pub trait Connect {
 
     /// Opening it. Dropped if it takes longer than
     /// [`connect_timeout`](crate::ClientOptions::connect_timeout).
+    ///
+    /// An error may hold one of the transport's own; its kind then tells who is at fault:
+    /// [`Failure::culprit`](crate::Failure::culprit).
     type Future: Future<Output = io::Result<Self::Transport>> + Send;
 
     /// Begins to open the next transport.
     fn connect(&mut self) -> Self::Future;
+
+    /// What the last attempt was waiting for when it was dropped because it took longer than
+    /// [`connect_timeout`](crate::ClientOptions::connect_timeout), if that is known: it becomes
+    /// [`Failure::Network`](crate::Failure::Network). Unless overridden, and with `None`, it is
+    /// [`Failure::TimedOut`](crate::Failure::TimedOut).
+    fn timed_out(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// A stream of bytes in both directions, in order (section 4.2).

@@ -173,7 +173,8 @@ impl<C: Connect, T: Timer> Driver<C, T> {
                 Turn::Again
             }
             Poll::Pending if deadline <= now => {
-                self.failed(Failure::TimedOut, None);
+                let waited_for = self.connect.timed_out();
+                self.failed(waited_for.map_or(Failure::TimedOut, Failure::from), None);
                 Turn::Again
             }
             Poll::Pending => self.wait_until(earlier(Some(deadline), timeout), cx),

@@ -9,8 +9,9 @@ use super::Culprit;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// Opening the transport, reading or writing failed.
-    #[error("network: {0}")]
+    /// Opening the transport, reading or writing failed. What is inside the error, if anything, is
+    /// what the transport says of it.
+    #[error("{prefix}{0}", prefix = if .0.get_ref().is_some() { "" } else { "network: " })]
     Network(Arc<io::Error>),
     /// Opening the transport took longer than the connect timeout.
     #[error("the server could not be reached in time")]
@@ -22,9 +23,21 @@ pub enum Failure {
 
 impl Failure {
     /// Who has to do something about it.
+    ///
+    /// With [`Network`](Self::Network) it is the network, unless the transport put an error of its
+    /// own inside, whose kind tells: [`InvalidData`](io::ErrorKind::InvalidData) if the other side
+    /// broke the transport's protocol or is not whom it should be,
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if it understood and said no,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the caller asked for what cannot be done.
     #[must_use]
     pub fn culprit(&self) -> Culprit {
         match self {
+            Self::Network(error) if error.get_ref().is_some() => match error.kind() {
+                io::ErrorKind::InvalidData => Culprit::Peer,
+                io::ErrorKind::PermissionDenied => Culprit::Server,
+                io::ErrorKind::InvalidInput => Culprit::Caller,
+                _ => Culprit::Network,
+            },
             Self::Network(_) | Self::TimedOut => Culprit::Network,
             Self::Ended(reason) => match **reason {
                 EndReason::Requested => Culprit::Nobody,
