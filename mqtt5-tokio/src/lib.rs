@@ -45,13 +45,21 @@ mod builder;
 mod connect;
 mod timer;
 mod transport;
-mod url;
 
-pub use builder::{Builder, ConnectError, builder, connect};
-pub use connect::TcpConnect;
+pub use builder::{Builder, ConnectError, Network, builder, connect, over};
+pub use connect::{NetworkConnect, StreamConnect};
 pub use timer::{TokioClock, TokioTimer};
-pub use transport::IoTransport;
-pub use url::{Server, UrlError};
+pub use transport::{IoTransport, Socket};
+
+pub use mqtt5_transport::{
+    Address, Layered, Route, RouteError, RouteOptions, Server, Step, TransportError, UrlError,
+};
+#[cfg(feature = "tls")]
+pub use mqtt5_transport::{CertificateFault, Tls, TlsError, TlsOptions, TlsOptionsError, rustls};
+#[cfg(feature = "proxy")]
+pub use mqtt5_transport::{Proxy, ProxyError};
+#[cfg(feature = "websocket")]
+pub use mqtt5_transport::{WebSocket, WebSocketError, WebSocketOptions, WebSocketOptionsError};
 
 pub use mqtt5_client::{
     Authenticator, Client, ClientOptions, CloseReason, Completion, ConnectionInfo, ConnectionState,

@@ -306,8 +306,8 @@ fn urls_that_are_none_are_refused_without_showing_the_password() {
             UrlError::UnknownScheme("http".to_owned()),
         ),
         (
-            "mqtts://user:secret@h",
-            UrlError::NotSupported("mqtts".to_owned()),
+            "quic://user:secret@h",
+            UrlError::UnknownScheme("quic".to_owned()),
         ),
         ("mqtt://", UrlError::NoHost),
         ("mqtt://user:secret@h:99999", UrlError::Port),

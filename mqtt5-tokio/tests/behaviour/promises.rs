@@ -7,10 +7,10 @@ use mqtt5_testkit::{Effect, Restart, TestBroker, When};
 use mqtt5_tokio::proto::packet::ApplicationMessage;
 use mqtt5_tokio::{
     Builder, Client, CloseReason, Completion, ConnectError, ConnectionInfo, ConnectionState,
-    DisconnectBuilder, DisconnectError, Driver, Enqueue, Failure, Message, Messages, NextMessage,
-    Notice, Observer, Permit, Publish, PublishError, PublishFuture, Published, Reserve,
-    StateChanges, StreamEnd, Subscribe, SubscribeError, TcpConnect, TokioTimer, UnobservedVerdict,
-    UnsubscribeError,
+    DisconnectBuilder, DisconnectError, Driver, Enqueue, Failure, Message, Messages,
+    NetworkConnect, NextMessage, Notice, Observer, Permit, Publish, PublishError, PublishFuture,
+    Published, Reserve, StateChanges, StreamEnd, Subscribe, SubscribeError, TokioTimer,
+    UnobservedVerdict, UnsubscribeError,
 };
 
 use crate::support::{QOS_0, QOS_1, QOS_2, client_of, run_on_two_threads, soon, text};
@@ -51,8 +51,8 @@ const _: () = {
     is_send::<Observer<UnobservedVerdict>>();
     is_send::<ConnectionState>();
     is_sync::<ConnectionInfo>();
-    is_send::<Driver<TcpConnect, TokioTimer>>();
-    is_static::<Driver<TcpConnect, TokioTimer>>();
+    is_send::<Driver<NetworkConnect, TokioTimer>>();
+    is_static::<Driver<NetworkConnect, TokioTimer>>();
     is_send::<ApplicationMessage>();
     is_clone::<StreamEnd>();
     is_error::<PublishError>();

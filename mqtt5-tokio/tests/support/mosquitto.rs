@@ -532,10 +532,10 @@ pub(crate) struct Finished {
 
 /// A folder under the system's temporary one, removed when dropped.
 #[derive(Debug)]
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn create() -> Self {
+    pub(crate) fn create() -> Self {
         loop {
             let name = format!("mqtt5-mosquitto-{}-{}", process::id(), unique());
             let path = env::temp_dir().join(name);
@@ -553,7 +553,7 @@ impl Directory {
         &self.0
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -565,7 +565,7 @@ impl Drop for Directory {
     }
 }
 
-fn write_private(path: &Path, contents: &str) {
+pub(crate) fn write_private(path: &Path, contents: &str) {
     // The folder keeps others out.
     fs::write(path, contents).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
@@ -588,7 +588,7 @@ fn write_passwords(path: &Path, users: &[(String, String)]) {
 }
 
 /// A port nobody listens on now. Somebody may before the broker does.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port can be bound");
     listener.local_addr().expect("it has an address").port()
 }
