@@ -60,11 +60,11 @@ impl Handshake {
         let key = generate_key();
         let request = format!("{}Sec-WebSocket-Key: {key}\r\n\r\n", self.request);
         let mut arrived = BytesMut::new();
-        let answered = match write_all(&mut transport, request.as_bytes()).await {
-            Ok(()) => read_head(&mut transport, &mut arrived).await,
-            Err(error) => Err(HeadError::Io(error)),
-        };
-        let head = answered.map_err(of_head)?;
+        // If writing fails, reading does so too, or tells why.
+        let _ = write_all(&mut transport, request.as_bytes()).await;
+        let head = read_head(&mut transport, &mut arrived)
+            .await
+            .map_err(of_head)?;
         self.check(&head, &key).map_err(TransportError::from)?;
         Ok(WebSocket::new(
             transport,
