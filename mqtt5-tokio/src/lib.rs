@@ -39,6 +39,32 @@
 //! # }
 //! ```
 //!
+//! # Roads to a server
+//!
+//! [`connect`] tells which URLs there are: TCP, TLS, WebSocket, and Unix sockets. [`over`] takes any
+//! stream of Tokio.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `tls`, on by default | `mqtts://`, by rustls with the cryptography of ring |
+//! | `websocket` | `ws://`, and with `tls` `wss://`, by tungstenite |
+//! | `proxy` | HTTP CONNECT and SOCKS5 |
+//!
+//! What went wrong below MQTT is told by [`TransportError::of`]:
+//!
+//! ```no_run
+//! # async fn run() {
+//! use mqtt5_tokio::{ConnectError, TransportError};
+//!
+//! if let Err(ConnectError::Closed(reason)) = mqtt5_tokio::connect("mqtt://localhost").await {
+//!     match reason.failure().and_then(TransportError::of) {
+//!         Some(transport) => println!("never came as far as MQTT: {transport}"),
+//!         None => println!("{reason}"),
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! The runtime must have its I/O and time drivers enabled.
 
 mod builder;

@@ -1,20 +1,21 @@
 //! TLS: against Mosquitto with certificates of all kinds, against servers that do not speak it, and
 //! against a server of rustls that sees what a Mosquitto does not tell.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use mqtt5_tokio::proto::session::EndReason;
 use mqtt5_tokio::rustls::crypto::ring;
 use mqtt5_tokio::rustls::pki_types::pem::PemObject;
 use mqtt5_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use mqtt5_tokio::rustls::{ServerConfig, ServerConnection, Stream};
 use mqtt5_tokio::{
-    Address, Builder, CertificateFault, CloseReason, ConnectError, ConnectionState, Culprit,
-    Failure, ReconnectPolicy, Route, RouteError, RouteOptions, Server, Step, TlsError, TlsOptions,
-    TlsOptionsError, TransportError, builder,
+    Address, Builder, CertificateFault, Client, CloseReason, ConnectError, ConnectionState,
+    Culprit, Failure, ReconnectPolicy, Route, RouteError, RouteOptions, Server, Step, TlsError,
+    TlsOptions, TlsOptionsError, TransportError, builder,
 };
 
 use crate::certificates::{Authority, Identity, SecureMosquitto, Validity};
@@ -65,7 +66,7 @@ async fn messages_go_both_ways_by_tls_1_2() {
         let authority = Authority::new("home");
         let identity = authority.server(&[HOST], Validity::Now);
         let broker = SecureMosquitto::start(&identity, None, &["tls_version tlsv1.2"]);
-        // Mosquitto takes it for the oldest version: only a cipher of 1.2 shows that it is that one.
+        // To Mosquitto that is the oldest version it takes; the client takes no other.
         let provider = Arc::new(ring::default_provider());
         let mut roots = mqtt5_tokio::rustls::RootCertStore::empty();
         roots
@@ -245,15 +246,16 @@ async fn a_bad_certificate_is_met_by_the_reconnection_policy() {
 #[tokio::test]
 async fn servers_that_do_not_speak_tls() {
     within_limit(async {
+        let home = Authority::new("home");
         let plain = Mosquitto::start(Config::new());
         let url = format!("mqtts://{}", plain.address());
-        fails(builder(&url).unwrap(), |error| {
+        fails(trusting(&url, &home), |error| {
             matches!(error, TlsError::ClosedInHandshake | TlsError::NotTls)
         })
         .await;
 
         let closing = servers::Server::closing().await;
-        fails(builder(&closing.url("mqtts")).unwrap(), |error| {
+        fails(trusting(&closing.url("mqtts"), &home), |error| {
             matches!(error, TlsError::ClosedInHandshake)
         })
         .await;
@@ -265,7 +267,7 @@ async fn servers_that_do_not_speak_tls() {
             &[0; 64],
         ] {
             let server = servers::Server::saying(answer).await;
-            let failure = fails(builder(&server.url("mqtts")).unwrap(), |error| {
+            let failure = fails(trusting(&server.url("mqtts"), &home), |error| {
                 matches!(error, TlsError::NotTls)
             })
             .await;
@@ -279,7 +281,7 @@ async fn servers_that_do_not_speak_tls() {
 async fn a_server_that_never_says_a_word() {
     within_limit(async {
         let server = servers::Server::silent().await;
-        let builder = builder(&server.url("mqtts")).unwrap();
+        let builder = trusting(&server.url("mqtts"), &Authority::new("home"));
         let client = soon(builder.connect_timeout(SHORT).connect()).await;
         let failure = failure(client.unwrap_err());
         assert_eq!(failure.culprit(), Culprit::Network);
@@ -371,16 +373,11 @@ async fn what_is_wrong_with_the_options_is_told_before_anything_is_opened() {
     assert!(!format!("{options:?}").contains(&key));
 }
 
-/// What a server of rustls saw of one connection.
-struct Seen {
-    name: Option<String>,
-    alpn: Option<Vec<u8>>,
-    /// The bytes that were sent, up to close_notify.
-    sent: Vec<u8>,
-}
-
-/// Accepts one connection, answers its CONNECT, and reads to the end.
-fn observer(identity: &Identity) -> (u16, JoinHandle<std::io::Result<Seen>>) {
+/// A server of rustls that accepts one connection, reads its CONNECT, and does what it is told.
+fn serve<V: Send + 'static>(
+    identity: &Identity,
+    serve: impl FnOnce(&mut ServerConnection, &mut TcpStream, Vec<u8>) -> io::Result<V> + Send + 'static,
+) -> (u16, JoinHandle<io::Result<V>>) {
     let chain = vec![CertificateDer::from_pem_slice(identity.chain.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let provider = Arc::new(ring::default_provider());
@@ -396,27 +393,45 @@ fn observer(identity: &Identity) -> (u16, JoinHandle<std::io::Result<Seen>>) {
     let thread = thread::spawn(move || {
         let (mut socket, _) = listener.accept()?;
         let mut session = ServerConnection::new(Arc::new(config)).unwrap();
-        let mut stream = Stream::new(&mut session, &mut socket);
-        let mut sent = vec![0; 1024];
-        let connect = stream.read(&mut sent)?;
-        sent.truncate(connect);
-        stream.write_all(b"\x20\x03\x00\x00\x00")?;
-        // An error if the stream ends without close_notify.
-        stream.read_to_end(&mut sent)?;
-        Ok(Seen {
-            name: session.server_name().map(str::to_owned),
-            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
-            sent,
-        })
+        let mut connect = vec![0; 1024];
+        let count = Stream::new(&mut session, &mut socket).read(&mut connect)?;
+        connect.truncate(count);
+        serve(&mut session, &mut socket, connect)
     });
     (port, thread)
+}
+
+async fn served<V: Send + 'static>(server: JoinHandle<io::Result<V>>) -> V {
+    let served = tokio::task::spawn_blocking(|| server.join().unwrap());
+    soon(served).await.unwrap().unwrap()
+}
+
+const CONNACK: &[u8] = b"\x20\x03\x00\x00\x00";
+
+/// What a server saw of one connection.
+struct Seen {
+    name: Option<String>,
+    alpn: Option<Vec<u8>>,
+    /// The bytes that were sent, up to close_notify.
+    sent: Vec<u8>,
 }
 
 #[tokio::test]
 async fn name_and_protocol_are_told_and_closing_is_said() {
     within_limit(async {
         let authority = Authority::new("home");
-        let (port, server) = observer(&authority.server(&["broker.example"], Validity::Now));
+        let identity = authority.server(&["broker.example"], Validity::Now);
+        let (port, server) = serve(&identity, |session, socket, mut sent| {
+            let mut stream = Stream::new(session, socket);
+            stream.write_all(CONNACK)?;
+            // An error if the stream ends without close_notify.
+            stream.read_to_end(&mut sent)?;
+            Ok(Seen {
+                name: session.server_name().map(str::to_owned),
+                alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+                sent,
+            })
+        });
         let options = TlsOptions::new()
             .roots_pem(&authority.pem)
             .server_name("broker.example")
@@ -424,14 +439,85 @@ async fn name_and_protocol_are_told_and_closing_is_said() {
         let url = format!("mqtts://{HOST}:{port}");
         let client = soon(builder(&url).unwrap().tls(options).connect());
         soon(client.await.unwrap().disconnect()).await.unwrap();
-        let seen = tokio::task::spawn_blocking(|| server.join().unwrap());
-        let seen = soon(seen).await.unwrap().unwrap();
+        let seen = served(server).await;
         assert_eq!(seen.name.as_deref(), Some("broker.example"));
         assert_eq!(seen.alpn.as_deref(), Some(&b"mqtt"[..]));
         assert_eq!(seen.sent[0], 0x10, "CONNECT");
         // Reason 0, and Session Expiry Interval 0 in place of the 300 s of the CONNECT.
         let disconnect = b"\xE0\x07\x00\x05\x11\x00\x00\x00\x00";
         assert!(seen.sent.ends_with(disconnect), "{:02x?}", seen.sent);
+    })
+    .await;
+}
+
+/// How the only connection of a client ends.
+async fn end(client: &Client) -> Failure {
+    let mut changes = client.state_changes();
+    loop {
+        match client.state() {
+            ConnectionState::Closed(
+                CloseReason::Final(failure) | CloseReason::GaveUp { last: failure, .. },
+            ) => return failure,
+            ConnectionState::Closed(other) => panic!("{other:?}"),
+            _ => {}
+        }
+        soon(changes.changed()).await;
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_a_lost_connection() {
+    within_limit(async {
+        let authority = Authority::new("home");
+        let identity = authority.server(&[HOST], Validity::Now);
+        let (port, server) = serve(&identity, |session, socket, _| {
+            Stream::new(session, socket).write_all(CONNACK)
+        });
+        let client = trusting(&format!("mqtts://{HOST}:{port}"), &authority)
+            .reconnect(ReconnectPolicy::never())
+            .start()
+            .unwrap();
+        let failure = end(&client).await;
+        let expected = Some(&EndReason::TransportClosed);
+        assert_eq!(failure.end_reason(), expected, "{failure:?}");
+        served(server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_came_before_a_broken_record_still_counts() {
+    within_limit(async {
+        let authority = Authority::new("home");
+        let identity = authority.server(&[HOST], Validity::Now);
+        let (port, server) = serve(&identity, |session, socket, _| {
+            // CONNACK, a message, and a record that nobody made, in one write.
+            session.writer().write_all(CONNACK)?;
+            session.writer().write_all(b"\x30\x05\x00\x01a\x001")?;
+            let mut bytes = Vec::new();
+            while session.wants_write() {
+                session.write_tls(&mut bytes)?;
+            }
+            bytes.extend_from_slice(b"\x17\x03\x03\x00\x20");
+            bytes.extend_from_slice(&[7; 32]);
+            socket.write_all(&bytes)?;
+            // Not closed before the client has done so.
+            while !matches!(socket.read(&mut [0; 1024]), Ok(0) | Err(_)) {}
+            Ok(())
+        });
+        let client = trusting(&format!("mqtts://{HOST}:{port}"), &authority)
+            .reconnect(ReconnectPolicy::never())
+            .start()
+            .unwrap();
+        let mut messages = client.messages();
+        assert_eq!(soon(messages.next()).await.unwrap().payload(), b"1");
+        let failure = end(&client).await;
+        let TransportError::Tls(error) = transport_error(&failure) else {
+            panic!("{failure:?}");
+        };
+        assert!(matches!(error, TlsError::Library(_)), "{error:?}");
+        assert_eq!(failure.culprit(), Culprit::Peer);
+        served(server).await;
     })
     .await;
 }

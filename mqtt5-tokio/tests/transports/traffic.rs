@@ -66,5 +66,5 @@ pub(crate) fn transport_error(failure: &Failure) -> &TransportError {
     TransportError::of(failure).unwrap_or_else(|| panic!("{failure:?}"))
 }
 
-/// Longer than any step takes, shorter than a test may: for what is to run into it.
-pub(crate) const SHORT: Duration = Duration::from_millis(200);
+/// Far longer than any step takes, and far shorter than a test may: for what is to run into it.
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
