@@ -86,12 +86,9 @@ impl Core {
 
     #[inline]
     fn put(&mut self, key: StreamKey, message: Message) {
-        let Some(stream) = self.streams.get(&key) else {
-            return self.leave_unclaimed(message);
-        };
-        let may_pause = stream.asks_to_pause() && self.may_pause();
+        let may_pause = !self.pausing.is_empty() && self.may_pause();
         let Some(stream) = self.streams.get_mut(&key) else {
-            return;
+            return self.leave_unclaimed(message);
         };
         let owed = message.token().is_some();
         self.statistics.qos0_dropped += stream.put(message, may_pause, &mut self.wakeups);

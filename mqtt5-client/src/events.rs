@@ -25,6 +25,7 @@ impl Core {
         any
     }
 
+    #[inline]
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Message(_) if matches!(self.trust, Trust::Denied) => {}
@@ -74,6 +75,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn handle_published(&mut self, operation: OperationId, verdict: PublishVerdict) {
         match verdict {
             PublishVerdict::Sent | PublishVerdict::Acknowledged(_) => {

@@ -249,6 +249,7 @@ impl Session {
         false
     }
 
+    #[inline]
     fn handle_publish(&mut self, publish: ReceivedPublish) {
         let Some(connection) = &mut self.connection else {
             return;

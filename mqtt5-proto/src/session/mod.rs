@@ -377,6 +377,7 @@ impl Session {
     }
 
     /// The next event; `None` if nothing more happened.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

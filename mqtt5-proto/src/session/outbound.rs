@@ -129,6 +129,19 @@ impl Outbound {
         Some((operation, message))
     }
 
+    /// Ends a message of QoS 0 that is sent.
+    #[inline]
+    pub(super) fn finish_sent(&mut self, place: Place) -> Option<OperationId> {
+        let sent = self.messages.get_mut(place)?;
+        let operation = sent.operation.take()?;
+        if let Content::Message(message) = &sent.content {
+            self.bytes -= cost(message);
+        }
+        self.operations -= 1;
+        self.messages.remove(place);
+        Some(operation)
+    }
+
     /// Whether anything waits to be sent, if only for the quota.
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {

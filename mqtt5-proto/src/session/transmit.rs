@@ -140,7 +140,7 @@ impl Session {
         while let Some(place) = self.outbound.messages.first(List::WrittenQos0)
             && let Some(message) = self.outbound.messages.get(place)
             && message.start + packet_size(message.remaining_length) as u64 <= transmitted
-            && let Some((operation, _)) = self.outbound.take(place)
+            && let Some(operation) = self.outbound.finish_sent(place)
         {
             let verdict = PublishVerdict::Sent;
             self.events
