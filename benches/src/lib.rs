@@ -20,10 +20,12 @@ pub mod decode;
 pub mod encode;
 pub mod facts;
 pub mod hand;
+pub mod memory;
 pub mod payload;
 mod peers;
 pub mod report;
 pub mod rounds;
+pub mod routing;
 pub mod samples;
 pub mod streams;
 pub mod work;
@@ -37,6 +39,7 @@ pub fn works() -> Vec<work::Work> {
         encode::works(),
         payload::works(),
         rounds::works(),
+        routing::works(),
     ]
     .into_iter()
     .flatten()

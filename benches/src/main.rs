@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p benches                       # all
 //! cargo run --release -p benches -- decode             # rows whose names hold `decode`
+//! cargo run --release -p benches -- memory             # what is held
 //! cargo run --release -p benches -- client             # whole clients, processes of their own
 //! cargo run --release -p benches -- --seconds 5        # longer for each row; 1 otherwise
 //! cargo run --release -p benches -- --rounds 9         # more runs of each client; 5 otherwise
@@ -103,15 +104,21 @@ fn all(arguments: &Arguments) {
         begin(&work.name);
         rows.push(report::measure(work, time));
     }
-    report::add_counts(&mut rows, &counts(wanted));
+    report::add_counts(&mut rows, &report::read_counts(&allocations(wanted)));
     let table = report::table::markdown(&rows);
     println!("{table}");
+    let memory = if "memory".contains(wanted) {
+        benches::memory::markdown(&allocations("--memory"))
+    } else {
+        String::new()
+    };
+    println!("{memory}");
     let clients = run::table(&folder(), wanted, arguments.rounds, begin);
     println!("{clients}");
     if wanted.is_empty() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-        let results = format!("{HEAD}{table}\n{CLIENTS}{clients}");
+        let results = format!("{HEAD}{table}\n{MEMORY}{memory}\n{CLIENTS}{clients}");
         write("RESULTS.md", &results).expect("RESULTS.md can be written");
         write("chart.svg", &report::chart::svg(&rows)).expect("chart.svg can be written");
     }
@@ -127,6 +134,10 @@ const HEAD: &str = "# Results\n\n\
     Written by `cargo run --release -p benches`. Times are the best of many interleaved runs, in \
     nanoseconds for one item; ratios hold within this run.\n\n\
     ## Codec and core\n\n";
+
+const MEMORY: &str = "## Memory\n\n\
+    What is held, counted by the allocator. The topic and the payload of a message in flight are \
+    those of ours: its `Topic` and its `Bytes`, wherever they lie.\n\n";
 
 const CLIENTS: &str = "## Whole clients\n\n\
     Each is a process of its own, and so is the broker. CPU is that of the client, for one message. \
@@ -144,11 +155,11 @@ fn build_programs() {
 }
 
 /// From the program with the allocator that counts.
-fn counts(wanted: &str) -> report::Counts {
+fn allocations(argument: &str) -> String {
     let output = Command::new(folder().join("allocations"))
-        .arg(wanted)
+        .arg(argument)
         .output()
         .expect("the program that counts allocations runs");
     assert!(output.status.success(), "the program that counts failed");
-    report::read_counts(&String::from_utf8_lossy(&output.stdout))
+    String::from_utf8(output.stdout).expect("lines of text")
 }

@@ -173,3 +173,27 @@ pub fn works() -> Vec<Work> {
     }
     works
 }
+
+/// Makes a publisher with a number of messages in flight.
+pub(crate) type Hold = fn(usize) -> Box<dyn std::any::Any>;
+
+/// Those who can hold messages in flight.
+pub(crate) fn holders() -> [(&'static str, Hold); 4] {
+    [
+        ("by hand", hold::<Hand<true>>),
+        ("ours", hold::<Ours>),
+        ("rumqttc", hold::<Rumqttc>),
+        ("mqtt-protocol-core", hold::<Core>),
+    ]
+}
+
+fn hold<P: Publisher + 'static>(messages: usize) -> Box<dyn std::any::Any> {
+    // As large as they may all get.
+    let mut publisher = P::connected(usize::from(u16::MAX));
+    let mut out = BytesMut::with_capacity(4096);
+    for _ in 0..messages {
+        out.clear();
+        publisher.publish(false, &mut out);
+    }
+    Box::new(publisher)
+}

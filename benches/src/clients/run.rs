@@ -192,14 +192,6 @@ impl Drop for Process {
     }
 }
 
-/// A broker that runs, and where it listens.
-struct Running {
-    address: String,
-    _process: Process,
-    /// Holds its configuration.
-    _folder: Option<Folder>,
-}
-
 /// A folder that goes with its owner.
 struct Folder(PathBuf);
 
@@ -222,13 +214,13 @@ pub fn table(folder: &Path, wanted: &str, rounds: u32, begin: impl Fn(&str)) -> 
     );
     for row in rows().iter().filter(|row| row.name.contains(wanted)) {
         begin(&row.name);
-        let Some(broker) = start(row, folder) else {
+        let Some(broker) = Running::start(row, folder) else {
             continue;
         };
         let mut figures = [Figures::WORST; CLIENTS.len()];
         for _ in 0..rounds {
             for ((_, file), figures) in CLIENTS.iter().zip(&mut figures) {
-                figures.add(&client(&folder.join(file), row, &broker.address));
+                figures.add(&client(&folder.join(file), row, broker.address()));
             }
         }
         for (index, (name, _)) in CLIENTS.iter().enumerate() {
@@ -265,29 +257,82 @@ fn client(program: &Path, row: &Row, address: &str) -> String {
     String::from_utf8(output.stdout).expect("a line of JSON")
 }
 
-/// `None` if it is not installed.
-fn start(row: &Row, folder: &Path) -> Option<Running> {
-    match row.broker {
-        Broker::Null => {
-            let mut process = command(&folder.join("null_broker"), row.is_pinned())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("the null broker runs");
-            let mut port = String::new();
-            let out = process.stdout.take().expect("its output");
-            BufReader::new(out).read_line(&mut port).expect("its port");
-            Some(Running {
-                address: format!("127.0.0.1:{}", port.trim()),
-                _process: Process(process),
-                _folder: None,
-            })
-        }
-        Broker::Mosquitto => mosquitto(),
+/// The null broker, as long as this lives.
+pub struct NullBroker {
+    address: String,
+    _process: Process,
+}
+
+impl std::fmt::Debug for NullBroker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NullBroker")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
-fn mosquitto() -> Option<Running> {
+impl NullBroker {
+    /// Runs `program`, pinned to the core of pinned clients or not.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn start(program: &Path, pinned: bool) -> Self {
+        let mut process = command(program, pinned)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the null broker runs");
+        let mut port = String::new();
+        let out = process.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut port).expect("its port");
+        Self {
+            address: format!("127.0.0.1:{}", port.trim()),
+            _process: Process(process),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// A broker that runs.
+enum Running {
+    Null(NullBroker),
+    Mosquitto(Mosquitto),
+}
+
+impl Running {
+    /// `None` if it is not installed.
+    fn start(row: &Row, folder: &Path) -> Option<Self> {
+        Some(match row.broker {
+            Broker::Null => {
+                let program = folder.join("null_broker");
+                Self::Null(NullBroker::start(&program, row.is_pinned()))
+            }
+            Broker::Mosquitto => Self::Mosquitto(mosquitto()?),
+        })
+    }
+
+    fn address(&self) -> &str {
+        match self {
+            Self::Null(broker) => broker.address(),
+            Self::Mosquitto(broker) => &broker.address,
+        }
+    }
+}
+
+/// Mosquitto with a configuration of its own.
+struct Mosquitto {
+    address: String,
+    _process: Process,
+    _folder: Folder,
+}
+
+fn mosquitto() -> Option<Mosquitto> {
     let program = [
         "/usr/sbin/mosquitto",
         "/usr/local/sbin/mosquitto",
@@ -321,10 +366,10 @@ fn mosquitto() -> Option<Running> {
     while std::net::TcpStream::connect(&address).is_err() {
         std::thread::yield_now();
     }
-    Some(Running {
+    Some(Mosquitto {
         address,
         _process: process,
-        _folder: Some(folder),
+        _folder: folder,
     })
 }
 

@@ -19,6 +19,8 @@ pub fn svg(rows: &[Row]) -> String {
     let rows: Vec<_> = rows
         .iter()
         .filter(|row| row.best(Side::Strict).is_some() && row.best(Side::Ours).is_some())
+        // Ours beside itself, and nobody else.
+        .filter(|row| !row.name.starts_with("routing"))
         .collect();
     let largest = rows
         .iter()

@@ -54,6 +54,15 @@ pub(super) struct Ours {
     input: BytesMut,
 }
 
+/// As a client reads: into a buffer that is made when it is needed.
+#[inline]
+fn append(buffer: &mut BytesMut, bytes: &[u8]) {
+    if buffer.capacity() < bytes.len() {
+        buffer.reserve(16 << 10);
+    }
+    buffer.extend_from_slice(bytes);
+}
+
 /// No time passes.
 const NOW: Instant = Instant::ZERO;
 
@@ -91,7 +100,7 @@ impl Publisher for Ours {
         Self {
             session: connected_session(),
             message: ApplicationMessage::new(topic, Bytes::copy_from_slice(&SMALL)),
-            input: BytesMut::with_capacity(16 << 10),
+            input: BytesMut::new(),
         }
     }
 
@@ -109,7 +118,7 @@ impl Publisher for Ours {
 
     #[inline]
     fn handle(&mut self, input: &[u8], out: &mut BytesMut) -> bool {
-        self.input.extend_from_slice(input);
+        append(&mut self.input, input);
         self.session.handle_input(&mut self.input, NOW);
         self.transmit(out);
         let mut verdict = false;
@@ -136,7 +145,7 @@ impl Publisher for Rumqttc {
     fn connected(in_flight: usize) -> Self {
         Self {
             state: MqttState::new(in_flight as u16, false),
-            input: BytesMut::with_capacity(16 << 10),
+            input: BytesMut::new(),
         }
     }
 
@@ -157,7 +166,7 @@ impl Publisher for Rumqttc {
 
     #[inline]
     fn handle(&mut self, input: &[u8], out: &mut BytesMut) -> bool {
-        self.input.extend_from_slice(input);
+        append(&mut self.input, input);
         let packet = Packet::read(&mut self.input, None).expect("a packet");
         let last = matches!(packet, Packet::PubAck(_) | Packet::PubComp(_));
         let answer = self.state.handle_incoming_packet(packet);

@@ -374,6 +374,9 @@ pub fn packet(input: &[u8]) -> Option<(Packet<'_>, usize)> {
             let (packet_id, rest) = packet_id(body)?;
             let (section, codes) = section(rest)?;
             ack_properties(section)?;
+            if !codes.iter().all(|code| matches!(code, 0..=2 | 0x80..)) {
+                return None;
+            }
             Packet::Suback(packet_id, codes)
         }
         0xD0 if body.is_empty() => Packet::Pingresp,
