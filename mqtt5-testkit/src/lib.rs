@@ -41,6 +41,11 @@
 //! # }
 //! ```
 //!
+//! # Without a socket
+//!
+//! [`TestBroker::open`] gives a connection to the same broker in memory: a stream of Tokio, and of
+//! `futures-io`, for clients that take a stream of one's own.
+//!
 //! # A link that fails
 //!
 //! [`FaultyLink`] stands between a client and any TCP server, be it this broker, a real one, or no
@@ -104,6 +109,7 @@ mod config;
 mod connection;
 mod fault;
 mod link;
+mod memory;
 mod message;
 mod retained;
 mod session;
@@ -115,6 +121,7 @@ pub use broker::{Action, Broker, ConnectionId, Restart};
 pub use config::{AuthenticationScript, Config, Credentials};
 pub use fault::{Effect, FaultId, When};
 pub use link::{FaultyLink, LinkCounters, LinkPlan, Passed, RandomPlans};
+pub use memory::MemoryStream;
 pub use tcp::TestBroker;
 pub use trace::{Direction, Record};
 pub use unmet::Unmet;

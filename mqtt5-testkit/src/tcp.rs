@@ -1,4 +1,4 @@
-//! The broker on a loopback port of Tokio.
+//! The broker on a loopback port of Tokio, and in memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use mqtt5_proto::Instant;
 use mqtt5_proto::packet::{Disconnect, DisconnectReasonCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -18,6 +17,7 @@ use tokio::time;
 use crate::broker::{Action, Broker, ConnectionId, Restart};
 use crate::config::Config;
 use crate::fault::{Effect, FaultId, When};
+use crate::memory::MemoryStream;
 use crate::trace::Record;
 use crate::unmet::{PATIENCE, Unmet};
 
@@ -32,6 +32,8 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct TestBroker {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Connections that come without a socket.
+    opened: mpsc::UnboundedSender<MemoryStream>,
     supervisor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -63,10 +65,13 @@ impl TestBroker {
             earlier: Notify::new(),
         });
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(supervise(listener, Arc::clone(&shared), stopped));
+        let (opened, incoming) = mpsc::unbounded_channel();
+        let listening = Listening { listener, incoming };
+        let task = tokio::spawn(supervise(listening, Arc::clone(&shared), stopped));
         Ok(Self {
             shared,
             address,
+            opened,
             supervisor: Some((stop, task)),
         })
     }
@@ -87,6 +92,17 @@ impl TestBroker {
     #[must_use]
     pub fn url(&self) -> String {
         format!("mqtt://{}", self.address)
+    }
+
+    /// Opens a connection without a socket. Unlike one over TCP it cannot be reset: what cuts it,
+    /// such as [`drop_connections`](Self::drop_connections), looks to the client as if the broker had
+    /// closed it.
+    #[must_use]
+    pub fn open(&self) -> MemoryStream {
+        let (near, far) = MemoryStream::pair();
+        // A broker that is no more drops its end.
+        let _ = self.opened.send(far);
+        near
     }
 
     /// Scripts the broker, or looks into it. What the script causes is sent when it returns. The
@@ -269,7 +285,17 @@ impl State {
     }
 }
 
-async fn supervise(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
+/// Where connections come from.
+struct Listening {
+    listener: TcpListener,
+    incoming: mpsc::UnboundedReceiver<MemoryStream>,
+}
+
+async fn supervise(
+    mut listening: Listening,
+    shared: Arc<Shared>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     // Dropped with this task, and the connections with it.
     let mut connections = JoinSet::new();
     loop {
@@ -281,19 +307,22 @@ async fn supervise(listener: TcpListener, shared: Arc<Shared>, mut stopped: ones
             }
         };
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listening.listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&shared)));
                 }
                 Err(_) => tokio::task::yield_now().await,
             },
+            Some(stream) = listening.incoming.recv() => {
+                connections.spawn(serve(stream, Arc::clone(&shared)));
+            }
             () = timeout => shared.with(Broker::handle_timeout),
             () = shared.earlier.notified() => {}
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             _ = &mut stopped => break,
         }
     }
-    drop(listener);
+    drop(listening);
     shared.with(|broker, now| {
         let all: Vec<_> = broker.connections().map(|(id, _)| id).collect();
         for id in all {
@@ -314,13 +343,33 @@ enum End {
     Gone,
 }
 
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+/// What a client is connected by.
+trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// Has every write leave at once. Without this a one-byte piece would wait for the next.
+    fn send_at_once(&self) {}
+
+    /// Has closing look like a failure of the network, as far as that can be.
+    fn close_by_reset(&self) {}
+}
+
+impl Stream for TcpStream {
+    fn send_at_once(&self) {
+        let _ = self.set_nodelay(true);
+    }
+
+    fn close_by_reset(&self) {
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for MemoryStream {}
+
+async fn serve<S: Stream>(stream: S, shared: Arc<Shared>) {
     if !shared.lock().accepting {
-        let _ = stream.set_zero_linger();
+        stream.close_by_reset();
         return;
     }
-    // Without this a one-byte piece would wait for the next.
-    let _ = stream.set_nodelay(true);
+    stream.send_at_once();
     let (sender, mut actions) = mpsc::unbounded_channel();
     let cut = Arc::new(Notify::new());
     let id = {
@@ -334,7 +383,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         id
     };
     shared.changed.send_replace(());
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let end = tokio::select! {
         biased;
         end = write(&mut writer, &mut actions, &cut) => end,
@@ -345,15 +394,13 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             End::Gone
         }
     };
-    match end {
-        End::Gone => {}
-        End::Cut => {
-            let _ = stream.set_zero_linger();
-        }
-        End::Close => {
-            let _ = writer.shutdown().await;
-            let _ = time::timeout(LINGER, discard(&mut reader)).await;
-        }
+    if matches!(end, End::Close) {
+        let _ = writer.shutdown().await;
+        let _ = time::timeout(LINGER, discard(&mut reader)).await;
+    }
+    let stream = reader.unsplit(writer);
+    if matches!(end, End::Cut) {
+        stream.close_by_reset();
     }
     drop(stream);
     shared.lock().links.remove(&id);
@@ -361,8 +408,8 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Does what the broker says, until it says to stop.
-async fn write(
-    writer: &mut WriteHalf<'_>,
+async fn write<S: Stream>(
+    writer: &mut WriteHalf<S>,
     actions: &mut mpsc::UnboundedReceiver<Action>,
     cut: &Notify,
 ) -> End {
@@ -386,7 +433,7 @@ async fn write(
 }
 
 /// Passes on what the client sends, until it stops.
-async fn read(reader: &mut ReadHalf<'_>, id: ConnectionId, shared: &Shared) {
+async fn read<S: Stream>(reader: &mut ReadHalf<S>, id: ConnectionId, shared: &Shared) {
     let mut buffer = vec![0; 64 << 10];
     loop {
         if !shared.lock().broker.wants_input(id) {
@@ -402,7 +449,7 @@ async fn read(reader: &mut ReadHalf<'_>, id: ConnectionId, shared: &Shared) {
     }
 }
 
-async fn discard(reader: &mut ReadHalf<'_>) {
+async fn discard<S: Stream>(reader: &mut ReadHalf<S>) {
     let mut buffer = [0; 1024];
     while let Ok(1..) = reader.read(&mut buffer).await {}
 }
