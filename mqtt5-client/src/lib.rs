@@ -79,6 +79,7 @@ mod reconnect;
 mod requests;
 mod room;
 mod routes;
+mod setters;
 mod shared;
 mod slots;
 mod state;

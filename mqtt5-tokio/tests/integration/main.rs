@@ -16,6 +16,7 @@ mod support;
 mod access;
 mod cancellation;
 mod clients;
+mod dropped_runtime;
 mod endings;
 mod expiry;
 mod limits;
