@@ -5,17 +5,14 @@ use alloc::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::answers::owned;
 use super::exchange::ToSender;
 use super::inbound::{Answer, InboundLimit, Reception};
-use super::lifecycle::request_event;
-use super::messages::List;
-use super::outbound::Acked;
-use super::packet_ids::{PendingRequest, Request};
-use super::{EndReason, Event, Message, Phase, RequestVerdict, Session, Warning};
-use crate::codec::{DecodeError, Decoder, Encode, FixedHeader, Violation, has_wildcard};
+use super::{EndReason, Event, Message, Phase, Session, Warning};
+use crate::codec::{DecodeError, Decoder, FixedHeader, Violation, has_wildcard};
 use crate::packet::{
-    AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, Pubrel,
-    QoS, Received, ReceivedPublish, ReleaseReasonCode, SubackView, UnsubackView,
+    AckPropertiesView, DisconnectView, Packet, PacketId, PacketType, PublishReasonCode, QoS,
+    ReceivedPublish,
 };
 use crate::time::Instant;
 
@@ -122,7 +119,7 @@ impl Session {
         self.events.push_back(Event::Warning(warning));
     }
 
-    fn note_packet(&mut self, packet: PacketType, packet_id: Option<PacketId>) {
+    pub(super) fn note_packet(&mut self, packet: PacketType, packet_id: Option<PacketId>) {
         if let Some(connection) = &mut self.connection {
             connection.last_packet = Some((packet, packet_id));
         }
@@ -170,22 +167,6 @@ impl Session {
             connection.decoder.skip(input, size);
         }
         Ok(())
-    }
-
-    /// As [`handle_other`](Self::handle_other) handles it, without what cannot be there.
-    #[inline]
-    fn handle_plain_ack(&mut self, packet_type: PacketType, packet_id: PacketId) {
-        self.note_packet(packet_type, Some(packet_id));
-        let success = Some((Received::Tabled(PublishReasonCode::Success), None));
-        match packet_type {
-            PacketType::Puback => self.handle_ack(packet_id, ToSender::Puback, success, None),
-            PacketType::Pubrec => self.handle_ack(packet_id, ToSender::Pubrec, success, None),
-            PacketType::Pubcomp => {
-                let code = Some(Received::Tabled(ReleaseReasonCode::Success));
-                self.handle_ack(packet_id, ToSender::Pubcomp, None, code);
-            }
-            _ => self.handle_pubrel(packet_id),
-        }
     }
 
     fn handle_other(&mut self, packet: Packet<'_>, connected: bool) {
@@ -237,7 +218,11 @@ impl Session {
 
     /// Whether an answer may carry what it carries: nothing but its code if we asked for no
     /// problem information (`3.1.2-29`).
-    fn may_explain(&mut self, packet: PacketType, properties: AckPropertiesView<'_>) -> bool {
+    pub(super) fn may_explain(
+        &mut self,
+        packet: PacketType,
+        properties: AckPropertiesView<'_>,
+    ) -> bool {
         let asked = self
             .connection
             .as_ref()
@@ -349,7 +334,7 @@ impl Session {
         }
     }
 
-    fn handle_pubrel(&mut self, packet_id: PacketId) {
+    pub(super) fn handle_pubrel(&mut self, packet_id: PacketId) {
         let Some(connection) = &mut self.connection else {
             return;
         };
@@ -366,121 +351,6 @@ impl Session {
         }
     }
 
-    fn handle_ack(
-        &mut self,
-        packet_id: PacketId,
-        kind: ToSender,
-        answer: Option<(
-            Received<PublishReasonCode>,
-            Option<Box<crate::packet::AckProperties>>,
-        )>,
-        completion: Option<Received<ReleaseReasonCode>>,
-    ) {
-        match self
-            .outbound
-            .handle_ack(packet_id, kind, answer, completion)
-        {
-            Acked::Nothing => {}
-            Acked::Release { known } => {
-                let reason_code = if known {
-                    ReleaseReasonCode::Success
-                } else {
-                    ReleaseReasonCode::PacketIdentifierNotFound
-                };
-                self.queue_pubrel(packet_id, reason_code);
-            }
-            Acked::Verdict(operation, verdict) => {
-                self.events
-                    .push_back(Event::Published { operation, verdict });
-            }
-            Acked::Violation => {
-                let packet = match kind {
-                    ToSender::Puback => PacketType::Puback,
-                    ToSender::Pubrec | ToSender::PubrecFailure => PacketType::Pubrec,
-                    ToSender::Pubcomp => PacketType::Pubcomp,
-                };
-                self.violation(packet, Violation::WrongAcknowledgement);
-            }
-        }
-    }
-
-    fn queue_pubrel(&mut self, packet_id: PacketId, reason_code: ReleaseReasonCode) {
-        if let Some(connection) = &mut self.connection {
-            if reason_code == ReleaseReasonCode::Success {
-                connection
-                    .control
-                    .extend_from_slice(&Pubrel::plain(packet_id));
-                return;
-            }
-            // Five bytes, which a server with a limit of four does not get: they are courtesy.
-            let packet = Pubrel::new(packet_id, reason_code);
-            if packet
-                .packet_size()
-                .is_ok_and(|size| size <= connection.packet_limit)
-            {
-                let _ = packet.encode(&mut connection.control);
-            }
-        }
-    }
-
-    /// After a resumption: PUBREL again for what waits for PUBCOMP, in the order of the PUBRECs.
-    pub(super) fn queue_releases(&mut self) {
-        let mut next = self.outbound.messages.first(List::Releases);
-        while let Some(place) = next {
-            next = self.outbound.messages.next(place);
-            let exchange = self.outbound.messages.get(place);
-            if let Some(packet_id) = exchange.and_then(|exchange| exchange.packet_id) {
-                self.queue_pubrel(packet_id, ReleaseReasonCode::Success);
-            }
-        }
-    }
-
-    fn handle_suback(&mut self, suback: &SubackView<'_>) {
-        let (id, properties) = (suback.packet_id(), suback.properties());
-        let Some(pending) = self.take_request(PacketType::Suback, id, properties) else {
-            return;
-        };
-        let verdict = match &pending.request {
-            Request::Subscribe(_) => answered(&pending, suback.reason_codes(), properties),
-            Request::Unsubscribe(_) => RequestVerdict::MalformedAnswer,
-        };
-        let other = RequestVerdict::MalformedAnswer;
-        let event = request_event(pending.operation, &pending.request, verdict, other);
-        self.events.push_back(event);
-    }
-
-    fn handle_unsuback(&mut self, unsuback: &UnsubackView<'_>) {
-        let (id, properties) = (unsuback.packet_id(), unsuback.properties());
-        let Some(pending) = self.take_request(PacketType::Unsuback, id, properties) else {
-            return;
-        };
-        let verdict = match &pending.request {
-            Request::Unsubscribe(_) => answered(&pending, unsuback.reason_codes(), properties),
-            Request::Subscribe(_) => RequestVerdict::MalformedAnswer,
-        };
-        let other = RequestVerdict::MalformedAnswer;
-        let event = request_event(pending.operation, &pending.request, other, verdict);
-        self.events.push_back(event);
-    }
-
-    /// The request that an answer is for, whatever the answer says.
-    fn take_request(
-        &mut self,
-        packet: PacketType,
-        packet_id: PacketId,
-        properties: AckPropertiesView<'_>,
-    ) -> Option<PendingRequest> {
-        if !self.may_explain(packet, properties) {
-            return None;
-        }
-        let pending = self.outbound.packet_ids.remove_request(packet_id);
-        match pending {
-            Some(_) => self.outbound.settle(None),
-            None => self.warn(Warning::UnknownRequest(packet_id)),
-        }
-        pending
-    }
-
     fn handle_disconnect(&mut self, disconnect: &DisconnectView<'_>) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -494,21 +364,6 @@ impl Session {
             reason_code,
             properties,
         });
-    }
-}
-
-/// The verdict of an answer of the right kind: there must be one code for each filter.
-fn answered<R>(
-    pending: &PendingRequest,
-    reason_codes: impl ExactSizeIterator<Item = Received<R>>,
-    properties: AckPropertiesView<'_>,
-) -> RequestVerdict<R> {
-    if reason_codes.len() != pending.request.filters() {
-        return RequestVerdict::MalformedAnswer;
-    }
-    RequestVerdict::Answered {
-        reason_codes: reason_codes.collect(),
-        properties: owned(properties),
     }
 }
 
@@ -532,10 +387,6 @@ fn packet_id(packet: &Packet<'_>) -> Option<PacketId> {
         Packet::Unsuback(ack) => Some(ack.packet_id()),
         _ => None,
     }
-}
-
-fn owned(properties: AckPropertiesView<'_>) -> Option<Box<crate::packet::AckProperties>> {
-    (!properties.is_empty()).then(|| Box::new(properties.to_owned()))
 }
 
 fn holds_wildcard(publish: &ReceivedPublish, aliased: Option<&Arc<str>>) -> bool {

@@ -1,6 +1,7 @@
 //! One client identifier's session, across connections (MQTT 5.0 section 4).
 
 mod ack_order;
+mod answers;
 mod authentication;
 mod config;
 mod connection;
