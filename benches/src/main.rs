@@ -118,7 +118,8 @@ fn all(arguments: &Arguments) {
     if wanted.is_empty() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-        let results = format!("{HEAD}{table}\n{MEMORY}{memory}\n{CLIENTS}{clients}");
+        let on = machine();
+        let results = format!("{HEAD}{on}{CODEC}{table}\n{MEMORY}{memory}\n{CLIENTS}{clients}");
         write("RESULTS.md", &results).expect("RESULTS.md can be written");
         write("chart.svg", &report::chart::svg(&rows)).expect("chart.svg can be written");
     }
@@ -132,8 +133,9 @@ fn folder() -> PathBuf {
 
 const HEAD: &str = "# Results\n\n\
     Written by `cargo run --release -p benches`. Times are the best of many interleaved runs, in \
-    nanoseconds for one item; ratios hold within this run.\n\n\
-    ## Codec and core\n\n";
+    nanoseconds for one item; ratios hold within this run.\n\n";
+
+const CODEC: &str = "## Codec and core\n\n";
 
 const MEMORY: &str = "## Memory\n\n\
     What is held, counted by the allocator. The topic and the payload of a message in flight are \
@@ -143,6 +145,20 @@ const CLIENTS: &str = "## Whole clients\n\n\
     Each is a process of its own, and so is the broker. CPU is that of the client, for one message. \
     The null broker answers in batches and keeps nothing. The raw socket writes the same bytes and \
     reads the same answers.\n\n";
+
+/// Compiler and processor.
+fn machine() -> String {
+    let rustc = Command::new("rustc").arg("--version").output();
+    let rustc = rustc.map_or(String::new(), |output| {
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    });
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = cpus.lines().find(|line| line.starts_with("model name"));
+    let cpu = named.and_then(|line| Some(line.split_once(':')?.1.trim()));
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = cpu.unwrap_or("an unnamed processor");
+    format!("{rustc}, {cpu}, {count} processors.\n\n")
+}
 
 /// `cargo run` builds only the program that it runs.
 fn build_programs() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use benches::clients::measured::{Measured, Task, WINDOW, Workload};
 use benches::clients::wire;
 use benches::samples;
+use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -33,6 +34,9 @@ async fn run(task: Task) {
         max_packet_size: Some(16 << 20),
         ..ConnectProperties::new()
     });
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     options.set_outgoing_inflight_upper_limit(WINDOW);
     let (client, mut events) = AsyncClient::new(options, usize::from(WINDOW));
     until(&mut events, |packet| matches!(packet, Packet::ConnAck(_))).await;

@@ -46,6 +46,18 @@ impl Row {
             .min_by(f64::total_cmp)
     }
 
+    /// What the chart shows of this side: of ours the slowest way that has a target, as an owned
+    /// message is what other crates return; of the others the best.
+    #[must_use]
+    pub fn charted(&self, side: Side) -> Option<f64> {
+        let targeted = |outcome: &&Outcome| outcome.side == side && outcome.target.is_some();
+        let ours = self.outcomes.iter().filter(targeted);
+        let slowest = ours
+            .map(|outcome| outcome.nanoseconds)
+            .max_by(f64::total_cmp);
+        slowest.or_else(|| self.best(side))
+    }
+
     /// How many times the strict hand-written code's time this is.
     #[must_use]
     pub fn ratio(&self, outcome: &Outcome) -> Option<f64> {
