@@ -68,6 +68,7 @@ mod disconnect;
 mod driver;
 mod errors;
 mod events;
+mod filter_tree;
 mod jitter;
 mod messages;
 mod numbers;

@@ -10,6 +10,7 @@ use mqtt5_proto::TopicFilter;
 use mqtt5_proto::packet::{Subscription, SubscriptionIdentifier, UserProperty};
 use mqtt5_proto::session::Message;
 
+use crate::filter_tree::FilterTree;
 use crate::numbers::NumberMap;
 use crate::streams::StreamKey;
 
@@ -47,6 +48,7 @@ pub(crate) struct Routes {
     routes: NumberMap<RouteKey, Route>,
     by_filter: HashMap<TopicFilter, RouteKey>,
     by_identifier: NumberMap<u32, Vec<RouteKey>>,
+    tree: FilterTree,
     last_identifier: u32,
     /// Filters that were unsubscribed, the oldest first. The server may still have messages for
     /// them, which nobody is going to claim.
@@ -97,7 +99,10 @@ impl Routes {
         let key = *self
             .by_filter
             .entry(subscription.filter.clone())
-            .or_insert(new_key);
+            .or_insert_with(|| {
+                self.tree.insert(&subscription.filter, new_key);
+                new_key
+            });
         let route = self.routes.entry(key).or_insert_with(|| Route {
             subscription: subscription.clone(),
             identifier: None,
@@ -170,6 +175,7 @@ impl Routes {
     pub(crate) fn remove(&mut self, key: RouteKey) -> Option<Route> {
         let route = self.routes.remove(&key)?;
         self.by_filter.remove(&route.subscription.filter);
+        self.tree.remove(&route.subscription.filter, key);
         let identifiers = route.identifier.iter().chain(&route.older);
         self.forget_identifiers(key, identifiers.copied());
         Some(route)
@@ -210,11 +216,11 @@ impl Routes {
             }
         }
         if unsure || !sure {
-            for route in self.routes.values() {
-                if route.subscription.filter.matches_bytes(topic) {
+            self.tree.matches(topic, |key| {
+                if let Some(route) = self.routes.get(&key) {
                     add_streams(route, targets);
                 }
-            }
+            });
         }
     }
 
