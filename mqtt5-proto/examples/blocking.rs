@@ -34,9 +34,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.handle_opened(now());
     loop {
         let status = session.handle_input(&mut input, now());
-        while let Some(event) = session.poll_event() {
-            application.handle(event, &mut session, now())?;
-        }
 
         let mut closing = false;
         while let Some(transmit) = session.poll_transmit(&mut output, now()) {
@@ -51,12 +48,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         socket.write_all(&output)?;
         session.handle_transmitted(output.split().len(), now());
-
         if closing {
             close(&mut socket)?;
             session.handle_closed(now());
-        } else if matches!(status, InputStatus::NeedMore { .. }) {
-            // Sleeps until bytes come or the session wants to be called.
+        }
+
+        if let Some(event) = session.poll_event() {
+            // What the application answers is to leave before anything is waited for.
+            application.handle(event, &mut session, now())?;
+        } else if let InputStatus::NeedMore { .. } = status {
             let wait = session.poll_timeout().map(|at| at.saturating_since(now()));
             match read(&mut socket, &mut input, wait)? {
                 Come::Bytes => {}
@@ -125,7 +125,7 @@ enum Come {
     End,
 }
 
-/// Waits for bytes, for as long as `wait`.
+/// Sleeps until bytes come, or for as long as `wait`.
 fn read(socket: &mut TcpStream, input: &mut BytesMut, wait: Option<Duration>) -> io::Result<Come> {
     // To a socket, 0 is for ever.
     socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
