@@ -1,13 +1,7 @@
 use std::future::Future;
 use std::io;
-use std::time::Duration;
 
-use mqtt5_client::proto::codec::{BinaryData, DataTypeError, Utf8String};
-use mqtt5_client::proto::packet::Will;
-use mqtt5_client::{
-    Authenticator, Client, ClientOptions, CloseReason, Connect, OptionsError, ReconnectPolicy,
-    StallPolicy,
-};
+use mqtt5_client::{Client, ClientOptions, CloseReason, Connect, OptionsError};
 use mqtt5_transport::{Address, Route, RouteError, RouteOptions, Url, UrlError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
@@ -119,30 +113,6 @@ pub struct Builder<C = Network> {
     retry_first: Option<bool>,
 }
 
-macro_rules! setters {
-    ($($name:ident($($argument:ident: $type:ty),*);)*) => {$(
-        #[doc = concat!("See [`ClientOptions::", stringify!($name), "`].")]
-        pub fn $name(mut self $(, $argument: $type)*) -> Self {
-            self.options = self.options.$name($($argument),*);
-            self
-        }
-    )*};
-}
-
-macro_rules! string_setters {
-    ($($name:ident;)*) => {$(
-        #[doc = concat!("See [`ClientOptions::", stringify!($name), "`].")]
-        pub fn $name<S>(mut self, value: S) -> Self
-        where
-            S: TryInto<Utf8String>,
-            DataTypeError: From<S::Error>,
-        {
-            self.options = self.options.$name(value);
-            self
-        }
-    )*};
-}
-
 impl Builder {
     /// For the server at `address`.
     pub fn new(address: impl Into<Address>) -> Self {
@@ -218,77 +188,7 @@ impl<C> Builder<C> {
         self
     }
 
-    string_setters! {
-        client_id;
-        user_name;
-    }
-
-    setters! {
-        session_expiry(expiry: Duration);
-        keep_alive(keep_alive: Duration);
-        ping_timeout(timeout: Duration);
-        will(will: Will);
-        receive_maximum(messages: u16);
-        receive_excess(bytes: usize);
-        maximum_packet_size(bytes: u32);
-        inbound_budget(bytes: u32);
-        topic_alias_maximum(aliases: u16);
-        request_response_information(request: bool);
-        request_problem_information(request: bool);
-        user_property(name: &str, value: &str);
-        connect_timeout(timeout: Duration);
-        reconnect(policy: ReconnectPolicy);
-        outbound_messages(messages: usize);
-        outbound_bytes(bytes: usize);
-        queue_qos0_offline(queue: bool);
-        drain_timeout(timeout: Duration);
-        stall_policy(policy: StallPolicy);
-    }
-
-    /// See [`ClientOptions::durable`].
-    pub fn durable<S>(mut self, client_id: S, expiry: Duration) -> Self
-    where
-        S: TryInto<Utf8String>,
-        DataTypeError: From<S::Error>,
-    {
-        self.options = self.options.durable(client_id, expiry);
-        self
-    }
-
-    /// See [`ClientOptions::password`].
-    pub fn password<B>(mut self, password: B) -> Self
-    where
-        B: TryInto<BinaryData>,
-        DataTypeError: From<B::Error>,
-    {
-        self.options = self.options.password(password);
-        self
-    }
-
-    /// See [`ClientOptions::credentials`].
-    pub fn credentials<S, B>(self, user_name: S, password: B) -> Self
-    where
-        S: TryInto<Utf8String>,
-        DataTypeError: From<S::Error>,
-        B: TryInto<BinaryData>,
-        DataTypeError: From<B::Error>,
-    {
-        self.user_name(user_name).password(password)
-    }
-
-    /// See [`ClientOptions::authentication`].
-    pub fn authentication<S>(
-        mut self,
-        method: S,
-        authenticator: impl Authenticator + 'static,
-    ) -> Self
-    where
-        S: TryInto<Utf8String>,
-        DataTypeError: From<S::Error>,
-    {
-        self.options = self.options.authentication(method, authenticator);
-        self
-    }
+    mqtt5_client::option_setters!();
 
     /// Whether the policy for reconnecting holds from the start; if not, the first attempt that
     /// fails is the end of the client. Default: no with [`connect`](Self::connect), yes with
