@@ -107,13 +107,18 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         }
     }
 
-    /// Sets the timer. Whether it has gone off.
+    /// Sets the timer. Whether it has gone off, at `at` or before: with every packet that is sent,
+    /// the next PINGREQ moves away, and to look once too early costs less than to set the timer
+    /// each time.
     fn arm(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        if self.armed != at {
-            self.timer.reset(at);
-            self.armed = at;
+        let Some(at) = at else {
+            return false;
+        };
+        if self.armed.is_none_or(|armed| armed > at) {
+            self.timer.reset(Some(at));
+            self.armed = Some(at);
         }
-        if at.is_none() || self.timer.poll_expired(cx).is_pending() {
+        if self.timer.poll_expired(cx).is_pending() {
             return false;
         }
         self.armed = None;

@@ -157,6 +157,14 @@ pub(super) struct Messages {
     ends: [Ends; LISTS],
 }
 
+/// Makes room by an eighth where doubling would hold twice the memory that is needed.
+#[inline]
+pub(super) fn grow_slowly<T>(items: &mut Vec<T>) {
+    if items.len() == items.capacity() {
+        items.reserve_exact((items.len() / 8).max(16));
+    }
+}
+
 impl Messages {
     #[inline]
     pub(super) fn get(&self, place: Place) -> Option<&Outgoing> {
@@ -180,6 +188,7 @@ impl Messages {
             }
             None => {
                 let number = u32::try_from(self.places.len() + 1).ok()?;
+                grow_slowly(&mut self.places);
                 self.places.push(message);
                 Place(NonZeroU32::new(number)?)
             }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::messages::Place;
+use super::messages::{Place, grow_slowly};
 use super::{OperationId, SubscribeRequest, UnsubscribeRequest};
 use crate::packet::PacketId;
 
@@ -94,6 +94,7 @@ impl PacketIds {
             return Some(id);
         }
         let id = PacketId::new(u16::try_from(self.users.len() + 1).ok()?)?;
+        grow_slowly(&mut self.users);
         self.users.push(user);
         Some(id)
     }
