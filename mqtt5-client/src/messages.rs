@@ -73,16 +73,15 @@ impl Messages {
             let Some(stream) = core.streams.get_mut(&key) else {
                 return Poll::Ready(None);
             };
-            let message = stream.take(consumer);
-            if message.is_none() && stream.end.is_none() {
+            if stream.len() == 0 && stream.end.is_none() {
                 stream.wait(consumer, cx, &mut core.wakeups);
                 return Poll::Pending;
             }
-            let relieved = core.paused && !stream.asks_to_pause();
-            if relieved {
+            let taken = Poll::Ready(stream.take(consumer));
+            if core.paused && !stream.asks_to_pause() {
                 core.wake_driver();
             }
-            Poll::Ready(message)
+            taken
         })
     }
 

@@ -175,6 +175,9 @@ impl Publish {
     /// Waits until the message is accepted: there is room for it in the queue. What becomes of it
     /// then is told by the [`Completion`].
     ///
+    /// Now and then, after a few hundred messages in a row, other tasks get a chance first although
+    /// there is room: the driver, to send what was accepted.
+    ///
     /// # Errors
     /// [`PublishError`] if it cannot be accepted; nothing was sent then.
     ///
@@ -353,6 +356,10 @@ impl Future for Enqueue {
         let outcome = shared.submit(|core| {
             let over = core.is_closed() || core.closing.is_some();
             let turn = permit.is_some() || (core.room.is_turn(number) && core.has_room());
+            if turn && !over && core.takes_a_breath() {
+                core.wakeups.wake(Some(cx.waker().clone()));
+                return Err((message, number));
+            }
             let message = if turn || over {
                 match core.accept(message, shared.clock()) {
                     Err(PublishError::NotAccepted {
@@ -367,7 +374,7 @@ impl Future for Enqueue {
             let number = number.unwrap_or_else(|| core.next_number());
             core.room
                 .wait(number, permit.is_some(), cx, &mut core.wakeups);
-            Err((message, number))
+            Err((message, Some(number)))
         });
         match outcome {
             Ok(accepted) => {
@@ -376,8 +383,10 @@ impl Future for Enqueue {
             }
             Err((message, number)) => {
                 let draft = Publish::of_message(client.clone(), message);
-                // Made only once: dropping a second one would leave the line.
-                self.place.get_or_insert_with(|| Place { client, number });
+                if let Some(number) = number {
+                    // Made only once: dropping a second one would leave the line.
+                    self.place.get_or_insert_with(|| Place { client, number });
+                }
                 self.draft = Some(Publish { permit, ..draft });
                 Poll::Pending
             }

@@ -31,13 +31,16 @@ use crate::wake::Wakeups;
 
 /// How many bytes may wait for the transport before no more are made. Answers count too, so that a
 /// peer that sends and does not read is not read from for long.
-const WINDOW: usize = 256 << 10;
+const WINDOW: usize = 128 << 10;
 
 /// Requests that may wait beside as many messages as the options allow.
 const REQUEST_RESERVE: usize = 1024;
 
 /// How many small commands are left to the driver to carry on.
 const LEFT_TO_DRIVER: usize = 64;
+
+/// How many messages are accepted in a row before the driver has a chance to send them.
+const BURST: usize = 256;
 
 /// How to reach the driver.
 #[derive(Debug, Default)]
@@ -103,6 +106,8 @@ pub(crate) struct Core {
     pub(crate) timeouts_changed: bool,
     /// How many commands the driver has to carry on.
     left_to_driver: usize,
+    /// How many messages were accepted since the driver has looked.
+    pub(crate) burst: usize,
     /// When the clock was read last. Near enough for what does not depend on the time.
     pub(crate) now: Instant,
 
@@ -160,6 +165,7 @@ impl Core {
             numbers: 0,
             timeouts_changed: false,
             left_to_driver: 0,
+            burst: 0,
             now: Instant::ZERO,
             completions: Completions::default(),
             room: Room::new(maximum),
@@ -281,6 +287,16 @@ impl Core {
         if self.left_to_driver == LEFT_TO_DRIVER {
             self.advance(clock.now());
         }
+    }
+
+    /// Whether who publishes is to give the driver a chance first.
+    pub(crate) const fn takes_a_breath(&mut self) -> bool {
+        self.burst += 1;
+        let long = self.burst > BURST;
+        if long {
+            self.burst = 0;
+        }
+        long
     }
 
     /// Whether the driver would look too late, as far as it knows now.

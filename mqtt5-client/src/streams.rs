@@ -208,16 +208,20 @@ impl MessageQueue {
     /// The next message for `consumer`, which has to acknowledge it.
     #[inline]
     pub(crate) fn take(&mut self, consumer: u64) -> Option<Message> {
-        let message = self.queue.pop_front()?;
-        self.forget_qos0(&message);
-        if let Some(token) = message.token() {
-            self.taken.push_back(Taken {
+        // Looked at where it lies, and moved once.
+        let message = self.queue.front()?;
+        match message.token() {
+            Some(token) => self.taken.push_back(Taken {
                 consumer,
                 token,
                 message: message.clone(),
-            });
+            }),
+            None => {
+                self.qos0_messages -= 1;
+                self.qos0_bytes -= message.packet_size();
+            }
         }
-        Some(message)
+        self.queue.pop_front()
     }
 
     /// The tokens of what `consumer` has taken, no longer held.

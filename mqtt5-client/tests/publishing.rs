@@ -367,3 +367,39 @@ fn a_permit_that_waits_for_bytes_does_not_wait_behind_those_without() {
     assert!(poll(second.as_mut()).is_ready());
     now(first).unwrap();
 }
+
+#[test]
+fn who_publishes_without_a_pause_gives_the_driver_a_chance_and_loses_nothing() {
+    let (client, mut sim) = Sim::connected(options());
+    let flag = Flag::new();
+    let waker = Waker::from(flag.clone());
+    let mut cx = Context::from_waker(&waker);
+    let (mut breaths, mut in_a_row) = (0, 0);
+    for n in 0..2_000u32 {
+        let mut enqueue = pin!(client.publish("a", n.to_string()).enqueue());
+        loop {
+            match enqueue.as_mut().poll(&mut cx) {
+                Poll::Ready(accepted) => {
+                    drop(accepted.unwrap());
+                    in_a_row += 1;
+                    break;
+                }
+                Poll::Pending => {
+                    assert!(flag.take(), "nobody would go on with it");
+                    breaths += 1;
+                    in_a_row = 0;
+                    sim.settle();
+                }
+            }
+        }
+        assert!(in_a_row <= 1_000, "the driver is kept waiting");
+    }
+    assert!(breaths < 20, "{breaths}");
+    let sent: Vec<_> = sim
+        .packets()
+        .iter()
+        .map(|packet| String::from_utf8(packet[6..].to_vec()).unwrap())
+        .collect();
+    assert_eq!(sent.len(), 2_000);
+    assert!(sent.iter().enumerate().all(|(n, p)| *p == n.to_string()));
+}

@@ -277,6 +277,30 @@ fn reading_rests_for_a_full_queue_while_nobody_waits_for_an_answer() {
 }
 
 #[test]
+fn a_flood_is_read_a_little_at_a_time_so_that_its_consumer_has_a_chance() {
+    let (client, mut sim) = Sim::connected(options());
+    let subscribe = client.subscribe("a").buffer(usize::MAX);
+    let mut messages = granted(&mut sim, subscribe, 1);
+    let message = publish(0, 0, "a", &[1], &"x".repeat(100));
+    let flood = message.repeat(10_000);
+    sim.lay(&flood);
+    let mut taken = 0;
+    while sim.unread() > 0 {
+        let before = sim.unread();
+        let again = sim.run_once();
+        assert!(again || sim.unread() == 0, "nobody would read the rest");
+        let read = before - sim.unread();
+        assert!(read > 0 && read <= 200 << 10, "{read}");
+        while messages.waiting() > 0 {
+            assert_eq!(payload(&mut messages).len(), 100);
+            taken += 1;
+        }
+    }
+    assert!(!sim.run_once());
+    assert_eq!(taken, 10_000);
+}
+
+#[test]
 fn a_stalled_consumer_is_told_and_refused_by_policy() {
     for policy in [StallPolicy::Hold, StallPolicy::Refuse] {
         let (client, mut sim) = Sim::connected(options().receive_maximum(4).stall_policy(policy));

@@ -70,6 +70,11 @@ impl<T: Transport> Connection<T> {
         !self.needs_flush
     }
 
+    /// Whether it can still be read from and written to, as far as is known.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.ended && self.broken.is_none() && self.error.is_none()
+    }
+
     /// Writes as much as the transport takes; returns how many bytes that were.
     pub(super) fn write(&mut self, output: &mut Output, cx: &mut Context<'_>) -> usize {
         let mut total = 0;

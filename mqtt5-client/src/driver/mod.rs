@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A turn does what the stage allows without waiting; the driver takes turns until one has to wait,
-//! and gives the other tasks of its thread a chance after some.
+//! and gives the other tasks of its thread a chance after some, or when it has read much.
 
 mod authentication;
 mod connection;
@@ -38,6 +38,10 @@ use connection::Connection;
 /// How many turns are taken before other tasks get a chance.
 const TURNS: usize = 32;
 
+/// How much is read before other tasks get a chance: what is taken at once and dropped can be read
+/// into again while it is warm.
+const READ_AHEAD: usize = 64 << 10;
+
 /// Runs a client. To be spawned: until it is polled, nothing happens; when it is dropped, every
 /// operation and stream of the client ends.
 ///
@@ -59,9 +63,13 @@ pub struct Driver<C: Connect, T: Timer> {
     clean_tried: bool,
     stage: Stage<C>,
     input: BytesMut,
+    /// Bytes read since other tasks had a chance.
+    read_ahead: usize,
     writing: Output,
     /// Bytes written and not told to the session.
     untold: usize,
+    /// The last turn left the core without anything to do before this time, if any.
+    rested: Option<Option<Instant>>,
 }
 
 enum Stage<C: Connect> {
@@ -102,8 +110,10 @@ impl<C: Connect, T: Timer> Driver<C, T> {
                 until: Instant::ZERO,
             },
             input: BytesMut::new(),
+            read_ahead: 0,
             writing: Output::default(),
             untold: 0,
+            rested: None,
         }
     }
 
@@ -241,7 +251,13 @@ impl<C: Connect + Unpin, T: Timer> Future for Driver<C, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
+        this.read_ahead = 0;
+        // Whoever has woken the driver may have something for it.
+        this.rested = None;
         for _ in 0..TURNS {
+            if this.read_ahead >= READ_AHEAD {
+                break;
+            }
             let turn = match &mut this.stage {
                 Stage::Waiting { until } => {
                     let until = *until;

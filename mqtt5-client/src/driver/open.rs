@@ -26,6 +26,8 @@ const FEEDS: usize = 4;
 
 /// What the core says after a turn.
 struct Synced {
+    /// There may be more to read.
+    more_input: bool,
     progress: bool,
     timeout: Option<Instant>,
     accepted: bool,
@@ -33,34 +35,49 @@ struct Synced {
     said_all: bool,
     /// The connection is to be closed without a word.
     nothing_said: bool,
+    /// The core has nothing for the driver, and wakes it when it has.
+    idle: bool,
 }
 
 impl<C: Connect, T: Timer> Driver<C, T> {
     pub(super) fn turn_open(&mut self, cx: &mut Context<'_>) -> Turn {
+        let rested = self.rested.take();
         let Stage::Open(connection) = &mut self.stage else {
             return Turn::Again;
         };
         if connection.lingering {
             return self.turn_lingering(cx);
         }
-        let written = connection.write(&mut self.writing, cx);
-        self.untold += written;
+        self.untold += connection.write(&mut self.writing, cx);
         let read = connection.read(&mut self.input, cx);
+        self.read_ahead += read;
+        if let Some(at) = rested
+            && self.untold == 0
+            && read == 0
+            && connection.is_whole()
+        {
+            return self.wait_until(at, cx);
+        }
         let now = self.shared.now();
         let untold = std::mem::take(&mut self.untold);
         let (input, writing) = (&mut self.input, &mut self.writing);
         let synced = self.shared.run(|core| {
             core.wakeups.store(&mut core.driver.waker, cx);
+            core.burst = 0;
             tell_transmitted(core, untold, now);
             // First what has come: it may be the answer whose time has run out since.
             let fed = feed(core, connection, input, now);
             core.session.handle_timeout(now);
             let mut synced = sync(core, connection, writing, now);
-            synced.progress |= fed || written > 0 || read > 0;
-            let stopped = connection.error.is_some();
-            core.driver.idle = !synced.progress && !stopped && writing.is_empty();
+            synced.more_input = fed || read > 0;
+            let more = synced.progress || (fed && connection.blocked);
+            synced.idle = !more && writing.is_empty() && connection.error.is_none();
+            core.driver.idle = synced.idle;
             synced
         });
+        if !synced.nothing_said {
+            self.untold = connection.write(&mut self.writing, cx);
+        }
         if synced.accepted && self.connected_at.is_none() {
             self.connected_at = Some(now);
             self.ever_connected = true;
@@ -77,6 +94,9 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         let Stage::Open(connection) = &mut self.stage else {
             return Turn::Again;
         };
+        if self.untold > 0 {
+            return Turn::Again;
+        }
         let all_written = synced.said_all && self.writing.is_empty();
         if all_written {
             self.shared.run(|core| {
@@ -102,6 +122,11 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         }
         let at = earlier(synced.timeout, connection.close_by);
         if at.is_some_and(|at| at <= now) {
+            return Turn::Again;
+        }
+        if synced.more_input {
+            // If there is no more, the core need not be asked again.
+            self.rested = synced.idle.then_some(at);
             return Turn::Again;
         }
         self.wait_until(at, cx)
@@ -206,6 +231,8 @@ fn sync<T>(
         .map(|closing| closing.drain_until);
     core.driver.looks_at = core.session.poll_timeout();
     Synced {
+        more_input: false,
+        idle: false,
         progress,
         timeout: earlier(core.driver.looks_at, drain_until),
         accepted: core.state.get().is_connected(),

@@ -294,6 +294,20 @@ impl Sim {
         panic!("the driver never rests");
     }
 
+    /// Polls the driver once. Whether it is to be polled again at once.
+    pub(crate) fn run_once(&mut self) -> bool {
+        let waker = Waker::from(Arc::clone(&self.flag));
+        let driver = self.driver.as_mut().expect("a driver");
+        let polled = driver.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        self.flag.take()
+    }
+
+    /// The server sends; the client has not looked.
+    pub(crate) fn lay(&mut self, bytes: &[u8]) {
+        self.wire().lock().unwrap().to_client.extend(bytes);
+    }
+
     /// Polls the driver only if it was woken, as a runtime would.
     pub(crate) fn settle(&mut self) {
         if self.flag.take() {
@@ -345,7 +359,7 @@ impl Sim {
 
     /// The server sends, and the client does what follows.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.wire().lock().unwrap().to_client.extend(bytes);
+        self.lay(bytes);
         self.wake_wire();
     }
 
