@@ -40,6 +40,15 @@ impl Output {
         added
     }
 
+    /// What is left, if it lies in one piece.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        if self.segments.is_empty() {
+            self.tail.get(self.written..)
+        } else {
+            None
+        }
+    }
+
     /// Lays out what is left in `slices`; returns how many are used.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
@@ -98,6 +107,7 @@ mod tests {
                 .collect();
             let taken = step.min(flat.len());
             assert!(taken > 0);
+            assert!(output.only().is_none_or(|only| only == flat));
             all.extend_from_slice(&flat[..taken]);
             output.advance(taken);
         }

@@ -28,6 +28,8 @@ pub(super) struct Connection<T> {
     needs_flush: bool,
     /// How many bytes the unfinished packet lacks.
     pub(super) missing: usize,
+    /// The core took input in this turn, or whether to read has changed.
+    pub(super) fed: bool,
     /// Input waits for the core to take it.
     pub(super) blocked: bool,
     /// The application asked not to read.
@@ -53,6 +55,7 @@ impl<T: Transport> Connection<T> {
             transport,
             needs_flush: false,
             missing: 0,
+            fed: false,
             blocked: false,
             paused: false,
             ended: false,
@@ -82,12 +85,14 @@ impl<T: Transport> Connection<T> {
             if output.is_empty() || self.broken.is_some() {
                 break;
             }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = output.slices(&mut slices);
-            let slices = slices.get(..used).unwrap_or_default();
-            let polled = match slices {
-                [only] => self.transport.poll_write(cx, only),
-                several => self.transport.poll_write_vectored(cx, several),
+            let polled = match output.only() {
+                Some(only) => self.transport.poll_write(cx, only),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let used = output.slices(&mut slices);
+                    let slices = slices.get(..used).unwrap_or_default();
+                    self.transport.poll_write_vectored(cx, slices)
+                }
             };
             match polled {
                 Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero.into()),

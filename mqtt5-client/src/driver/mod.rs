@@ -68,6 +68,8 @@ pub struct Driver<C: Connect, T: Timer> {
     writing: Output,
     /// Bytes written and not told to the session.
     untold: usize,
+    /// When the session's timeouts are to be looked at.
+    looks_at: Option<Instant>,
     /// The last turn left the core without anything to do before this time, if any.
     rested: Option<Option<Instant>>,
 }
@@ -113,6 +115,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
             read_ahead: 0,
             writing: Output::default(),
             untold: 0,
+            looks_at: None,
             rested: None,
         }
     }
@@ -212,6 +215,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         self.input.clear();
         self.writing.clear();
         self.untold = 0;
+        self.looks_at = Some(Instant::ZERO);
         self.stage = Stage::Open(Connection::new(transport));
     }
 

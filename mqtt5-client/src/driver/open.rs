@@ -59,25 +59,33 @@ impl<C: Connect, T: Timer> Driver<C, T> {
             return self.wait_until(at, cx);
         }
         let now = self.shared.now();
-        let untold = std::mem::take(&mut self.untold);
+        let due = self.looks_at.is_some_and(|at| at <= now);
         let (input, writing) = (&mut self.input, &mut self.writing);
-        let synced = self.shared.run(|core| {
+        let untold = std::mem::take(&mut self.untold);
+        let mut synced = self.shared.run(|core| {
             core.wakeups.store(&mut core.driver.waker, cx);
             core.burst = 0;
             tell_transmitted(core, untold, now);
             // First what has come: it may be the answer whose time has run out since.
-            let fed = feed(core, connection, input, now);
-            core.session.handle_timeout(now);
-            let mut synced = sync(core, connection, writing, now);
-            synced.more_input = fed || read > 0;
-            let more = synced.progress || (fed && connection.blocked);
-            synced.idle = !more && writing.is_empty() && connection.error.is_none();
-            core.driver.idle = synced.idle;
-            synced
+            connection.fed = feed(core, connection, input, now);
+            if due {
+                core.session.handle_timeout(now);
+            }
+            sync(core, connection, writing, now)
         });
         if !synced.nothing_said {
-            self.untold = connection.write(&mut self.writing, cx);
+            self.untold = connection.write(writing, cx);
         }
+        if self.untold > 0 && writing.is_empty() && !connection.blocked {
+            // Mostly that was all: another look at the core, and not another turn.
+            let untold = std::mem::take(&mut self.untold);
+            synced = self.shared.run(|core| {
+                tell_transmitted(core, untold, now);
+                sync(core, connection, writing, now)
+            });
+        }
+        synced.more_input = connection.fed || read > 0;
+        self.looks_at = synced.timeout;
         if synced.accepted && self.connected_at.is_none() {
             self.connected_at = Some(now);
             self.ever_connected = true;
@@ -184,11 +192,14 @@ fn feed<T: Transport>(
     let was_blocked = connection.blocked;
     for _ in 0..FEEDS {
         let status = core.session.handle_input(input, now);
-        core.advance(now);
         connection.blocked = true;
         match status {
-            InputStatus::EventsWaiting if core.wants_pause() => break,
-            InputStatus::EventsWaiting => {}
+            InputStatus::EventsWaiting => {
+                core.advance(now);
+                if core.wants_pause() {
+                    break;
+                }
+            }
             // Goes on when the transport has taken something.
             InputStatus::OutputFull => break,
             InputStatus::NeedMore { missing } => {
@@ -215,11 +226,10 @@ fn sync<T>(
     now: Instant,
 ) -> Synced {
     core.advance(now);
-    let progress = ask_to_close(core, now);
+    let mut progress = ask_to_close(core, now);
     if is_closing(core) && connection.close_by.is_none() {
         connection.close_by = Some(now + LAST_WORDS);
     }
-    let mut progress = progress;
     if writing.is_empty() && !core.output.is_empty() {
         std::mem::swap(writing, &mut core.output);
         progress = true;
@@ -229,10 +239,17 @@ fn sync<T>(
         .as_ref()
         .filter(|closing| !closing.asked)
         .map(|closing| closing.drain_until);
-    core.driver.looks_at = core.session.poll_timeout();
+    let more = progress || (connection.fed && connection.blocked);
+    core.driver.idle = !more && writing.is_empty() && connection.error.is_none();
+    // Asked for only before a rest.
+    core.driver.looks_at = if progress {
+        Some(Instant::ZERO)
+    } else {
+        core.session.poll_timeout()
+    };
     Synced {
         more_input: false,
-        idle: false,
+        idle: core.driver.idle,
         progress,
         timeout: earlier(core.driver.looks_at, drain_until),
         accepted: core.state.get().is_connected(),
