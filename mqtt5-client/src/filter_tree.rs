@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use mqtt5_proto::TopicFilter;
+use smallvec::{SmallVec, smallvec};
 
 use crate::routes::RouteKey;
 
@@ -36,8 +37,17 @@ impl Node {
 /// Filters, each with the route that it belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct FilterTree {
+    /// Those without a wildcard, by the one topic that they match.
+    exact: HashMap<Box<[u8]>, SmallVec<[RouteKey; 1]>>,
     root: Node,
     deep: Vec<(TopicFilter, RouteKey)>,
+}
+
+fn is_exact(filter: &TopicFilter) -> bool {
+    !filter
+        .as_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'+' | b'#'))
 }
 
 fn is_deep(filter: &TopicFilter) -> bool {
@@ -51,6 +61,10 @@ fn levels(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl FilterTree {
     pub(crate) fn insert(&mut self, filter: &TopicFilter, route: RouteKey) {
+        if is_exact(filter) {
+            let topic = filter.matched().as_bytes().into();
+            return self.exact.entry(topic).or_default().push(route);
+        }
         if is_deep(filter) {
             return self.deep.push((filter.clone(), route));
         }
@@ -66,6 +80,16 @@ impl FilterTree {
     }
 
     pub(crate) fn remove(&mut self, filter: &TopicFilter, route: RouteKey) {
+        if is_exact(filter) {
+            let topic = filter.matched().as_bytes();
+            if let Some(routes) = self.exact.get_mut(topic) {
+                routes.retain(|other| *other != route);
+                if routes.is_empty() {
+                    self.exact.remove(topic);
+                }
+            }
+            return;
+        }
         if is_deep(filter) {
             return self.deep.retain(|(_, other)| *other != route);
         }
@@ -106,6 +130,12 @@ impl FilterTree {
 
     /// Calls `found` for each route whose filter matches.
     pub(crate) fn matches(&self, topic: &[u8], mut found: impl FnMut(RouteKey)) {
+        if let Some(routes) = self.exact.get(topic) {
+            routes.iter().copied().for_each(&mut found);
+        }
+        if self.root.is_empty() && self.deep.is_empty() {
+            return;
+        }
         for (filter, route) in &self.deep {
             if filter.matches_bytes(topic) {
                 found(*route);
@@ -114,7 +144,7 @@ impl FilterTree {
         // A wildcard at the start leaves topics alone that start with `$` (`4.7.2-1`).
         let system = topic.first() == Some(&b'$');
         // Nodes, and what is left of the topic there.
-        let mut open = vec![(&self.root, Some(topic))];
+        let mut open: SmallVec<[_; 8]> = smallvec![(&self.root, Some(topic))];
         while let Some((node, left)) = open.pop() {
             let starred = system && left.is_some_and(|left| left.len() == topic.len());
             if !starred {
@@ -193,6 +223,7 @@ mod tests {
             tree.remove(&filter, route);
         }
         assert!(tree.root.is_empty(), "branches without leaves stay");
+        assert!(tree.exact.is_empty(), "topics without routes stay");
     }
 
     #[test]

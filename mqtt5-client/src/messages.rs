@@ -64,15 +64,18 @@ impl Messages {
         let (key, consumer) = (self.stream, self.consumer);
         let shared = self.handle.shared();
         shared.run(|core| {
-            let Some(stream) = core.streams.get(&key) else {
+            let Some(mut stream) = core.streams.get_mut(&key) else {
                 return Poll::Ready(None);
             };
-            if !stream.is_manual() && core.finish_taken(key, consumer) {
-                core.leave_to_driver(shared.clock());
+            if stream.is_owed() && !stream.is_manual() {
+                if core.finish_taken(key, consumer) {
+                    core.leave_to_driver(shared.clock());
+                }
+                let Some(same) = core.streams.get_mut(&key) else {
+                    return Poll::Ready(None);
+                };
+                stream = same;
             }
-            let Some(stream) = core.streams.get_mut(&key) else {
-                return Poll::Ready(None);
-            };
             if stream.len() == 0 && stream.end.is_none() {
                 stream.wait(consumer, cx, &mut core.wakeups);
                 return Poll::Pending;

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use mqtt5_proto::TopicFilter;
 use mqtt5_proto::packet::{Subscription, SubscriptionIdentifier, UserProperty};
 use mqtt5_proto::session::Message;
+use smallvec::SmallVec;
 
 use crate::filter_tree::FilterTree;
 use crate::numbers::NumberMap;
@@ -33,7 +34,7 @@ pub(crate) struct Route {
     /// Those before it, which the server may use until it has granted the subscription by it.
     older: Vec<SubscriptionIdentifier>,
     pub(crate) user_properties: Vec<UserProperty>,
-    pub(crate) streams: Vec<StreamKey>,
+    pub(crate) streams: SmallVec<[StreamKey; 2]>,
     /// Whether the server has said yes.
     pub(crate) granted: bool,
     /// It is being unsubscribed.
@@ -47,7 +48,7 @@ pub(crate) struct Route {
 pub(crate) struct Routes {
     routes: NumberMap<RouteKey, Route>,
     by_filter: HashMap<TopicFilter, RouteKey>,
-    by_identifier: NumberMap<u32, Vec<RouteKey>>,
+    by_identifier: NumberMap<u32, SmallVec<[RouteKey; 2]>>,
     tree: FilterTree,
     last_identifier: u32,
     /// Filters that were unsubscribed, the oldest first. The server may still have messages for
@@ -108,7 +109,7 @@ impl Routes {
             identifier: None,
             older: Vec::new(),
             user_properties: Vec::new(),
-            streams: Vec::new(),
+            streams: SmallVec::new(),
             granted: false,
             leaving: false,
             pending: 0,

@@ -125,6 +125,11 @@ impl MessageQueue {
         self.options.manual
     }
 
+    /// Whether messages were handed out and are not acknowledged.
+    pub(crate) fn is_owed(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Waker};
 
+use smallvec::SmallVec;
+
 /// What is to be woken, and what is to be dropped, after unlocking.
 #[derive(Debug, Default)]
 pub(crate) struct Wakeups {
@@ -62,7 +64,7 @@ impl Wakeups {
 /// Tasks that wait for the same thing, each with a number of its own. All are woken together: with
 /// the few that usually wait, that is cheaper than to hand a wake-up on when its task has gone.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Vec<(u64, Waker)>);
+pub(crate) struct Waiting(SmallVec<[(u64, Waker); 1]>);
 
 impl Waiting {
     pub(crate) fn store(&mut self, number: u64, cx: &Context<'_>, wakeups: &mut Wakeups) {
