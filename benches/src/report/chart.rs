@@ -7,7 +7,7 @@ use super::table::number;
 use crate::work::Side;
 
 const WIDTH: f64 = 900.0;
-const LABELS: f64 = 330.0;
+const LABELS: f64 = 345.0;
 const BAR: f64 = 11.0;
 const GROUP: f64 = 3.0 * BAR + 12.0;
 const TOP: f64 = 60.0;
@@ -43,7 +43,7 @@ pub fn svg(rows: &[Row]) -> String {
          font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"10\" y=\"20\" font-size=\"14\">Time as a multiple of code written by hand for \
-         the purpose, with the same checks (less is better)</text>\n"
+         the purpose, with the same checks (less is better; logarithmic)</text>\n"
     );
     legend(&mut out);
     let mut decade = 0.0;
@@ -114,7 +114,7 @@ fn group(out: &mut String, row: &Row, top: f64, x: &impl Fn(f64) -> f64) {
 }
 
 fn escaped(text: &str) -> String {
-    let short: String = text.chars().take(58).collect();
+    let short: String = text.chars().take(56).collect();
     let dots = if short.len() < text.len() { "…" } else { "" };
     format!("{short}{dots}")
         .replace('&', "&amp;")
