@@ -1,11 +1,7 @@
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_std::net::TcpStream;
-#[cfg(unix)]
-use async_std::os::unix::net::UnixStream;
 use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 use mqtt5_client::Transport;
@@ -19,6 +15,8 @@ pub struct IoTransport<S> {
     stream: S,
     /// Reading goes through here: these streams fill only memory that has been written before.
     read: Box<[u8]>,
+    /// What shuts down writing, where the stream's own way would only flush.
+    shut_down: Option<fn(&S) -> io::Result<()>>,
 }
 
 impl<S> IoTransport<S> {
@@ -27,6 +25,15 @@ impl<S> IoTransport<S> {
         Self {
             stream,
             read: vec![0; READ].into(),
+            shut_down: None,
+        }
+    }
+
+    /// Of a socket of async-std.
+    pub(crate) fn of_socket(socket: S, shut_down: fn(&S) -> io::Result<()>) -> Self {
+        Self {
+            shut_down: Some(shut_down),
+            ..Self::new(socket)
         }
     }
 }
@@ -61,58 +68,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<S> {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
-    }
-}
-
-/// A socket of async-std.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Socket {
-    /// TCP.
-    Tcp(IoTransport<TcpStream>),
-    /// A stream socket of Unix.
-    #[cfg(unix)]
-    Unix(IoTransport<UnixStream>),
-}
-
-macro_rules! each {
-    ($socket:expr, $stream:ident => $call:expr) => {
-        match $socket {
-            Socket::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Socket::Unix($stream) => $call,
+        match self.shut_down {
+            Some(shut_down) => Poll::Ready(shut_down(&self.stream)),
+            None => Pin::new(&mut self.stream).poll_close(cx),
         }
-    };
-}
-
-impl Transport for Socket {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_read(cx, buffer))
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write_vectored(cx, slices))
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(cx))
-    }
-
-    /// These streams themselves would only flush.
-    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(each!(self, transport => transport.stream.shutdown(Shutdown::Write)))
     }
 }

@@ -67,32 +67,87 @@
 //!
 //! The runtime must have its I/O and time drivers enabled.
 
-mod builder;
-mod connect;
+mod runtime;
 mod timer;
 mod transport;
 
-pub use builder::{Builder, ConnectError, Network, builder, connect, over};
-pub use connect::{NetworkConnect, StreamConnect};
+use std::future::Future;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use runtime::Tokio;
 pub use timer::{TokioClock, TokioTimer};
-pub use transport::{IoTransport, Socket};
+pub use transport::IoTransport;
 
-pub use mqtt5_transport::{
-    Address, Layered, Route, RouteError, RouteOptions, Server, Step, TransportError, UrlError,
-};
-#[cfg(feature = "tls")]
-pub use mqtt5_transport::{CertificateFault, Tls, TlsError, TlsOptions, TlsOptionsError, rustls};
-#[cfg(feature = "proxy")]
-pub use mqtt5_transport::{Proxy, ProxyError};
-#[cfg(feature = "websocket")]
-pub use mqtt5_transport::{WebSocket, WebSocketError, WebSocketOptions, WebSocketOptionsError};
-
-pub use mqtt5_client::{
-    Authenticator, Client, ClientOptions, CloseReason, Completion, ConnectionInfo, ConnectionState,
-    Culprit, DisconnectBuilder, DisconnectError, Driver, Enqueue, Failure, Grant, LoopGuard,
-    Message, Messages, NextMessage, NoAnswer, Notice, Observed, Observer, OptionsError, Permit,
-    Publish, PublishError, PublishFuture, Published, QoS, ReauthenticateError, ReconnectPolicy,
-    Reserve, StallPolicy, StateChanges, Statistics, StreamEnd, Subscribe, SubscribeError, Topic,
-    TopicFilter, UnobservedVerdict, UnsubscribeError, WhenFull,
-};
 pub use mqtt5_client::{bytes, proto};
+#[doc(inline)]
+pub use mqtt5_transport::application::*;
+#[cfg(feature = "tls")]
+pub use mqtt5_transport::rustls;
+
+/// A client that is being put together; from [`builder`] or [`over`], or by what
+/// [`mqtt5_transport::Builder`] has to begin with. There all that can be set is told.
+///
+/// ```
+/// use mqtt5_tokio::{Builder, Server};
+///
+/// let host = "localhost".to_owned();
+/// let builder = Builder::new(Server { host, port: 1883 }).client_id("socks-drawer");
+/// # drop(builder);
+/// ```
+pub type Builder<C = Network> = mqtt5_transport::Builder<Tokio, C>;
+
+/// Opens connections to the server that a URL names.
+pub type NetworkConnect = mqtt5_transport::NetworkConnect<Tokio>;
+
+/// Opens connections by a function that gives a stream.
+pub type StreamConnect<F> = mqtt5_transport::StreamConnect<Tokio, F>;
+
+/// A socket of Tokio.
+pub type Socket = mqtt5_transport::Socket<Tokio>;
+
+/// Connects to the server at `url`, such as `mqtts://user:password@host:8883`, with default options;
+/// [`Url`] tells which URLs there are.
+///
+/// # Errors
+/// [`ConnectError`] if the URL is malformed, the server cannot be reached (within 10 s), or it
+/// refuses the connection. Only the first attempt is made; once connected, the client reconnects by
+/// itself. What TLS, WebSocket or a proxy failed by is told by [`TransportError::of`].
+///
+/// Cancel safe: the attempt ends with the future.
+pub async fn connect(url: &str) -> Result<Client, ConnectError> {
+    builder(url)?.connect().await
+}
+
+/// Begins a client for the server at `url`; see [`Url`] for its form.
+///
+/// # Errors
+/// [`UrlError`].
+pub fn builder(url: &str) -> Result<Builder, UrlError> {
+    Builder::from_url(url)
+}
+
+/// Begins a client over streams of one's own: `open` is called for every connection, and gives any
+/// stream of Tokio, such as one of a serial line, of QUIC, or of a test.
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokio::net::TcpStream;
+///
+/// let client = mqtt5_tokio::over(|| TcpStream::connect("localhost:1883"))
+///     .client_id("socks-drawer")
+///     .connect()
+///     .await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+pub fn over<F, O, S>(open: F) -> Builder<StreamConnect<F>>
+where
+    F: FnMut() -> O,
+    O: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Builder::with(StreamConnect::new(open))
+}

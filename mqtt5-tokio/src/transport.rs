@@ -6,13 +6,10 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use mqtt5_client::Transport;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 
 /// Any stream of Tokio as a [`Transport`].
 #[derive(Debug)]
-pub struct IoTransport<S>(S);
+pub struct IoTransport<S>(pub(crate) S);
 
 impl<S> IoTransport<S> {
     /// Of `stream`, which is open.
@@ -49,56 +46,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<S> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-/// A socket of Tokio.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Socket {
-    /// TCP.
-    Tcp(IoTransport<TcpStream>),
-    /// A stream socket of Unix.
-    #[cfg(unix)]
-    Unix(IoTransport<UnixStream>),
-}
-
-macro_rules! each {
-    ($socket:expr, $stream:ident => $call:expr) => {
-        match $socket {
-            Socket::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Socket::Unix($stream) => $call,
-        }
-    };
-}
-
-impl Transport for Socket {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_read(cx, buffer))
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write_vectored(cx, slices))
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_close(cx))
     }
 }

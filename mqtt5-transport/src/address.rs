@@ -156,6 +156,18 @@ pub enum UrlError {
 }
 
 /// What a URL says.
+///
+/// | URL | what | default port |
+/// |---|---|---|
+/// | `mqtt://host`, `tcp://` | TCP | 1883 |
+/// | `mqtts://host`, `ssl://`, `tls://` | TLS (feature `tls`) | 8883 |
+/// | `ws://host/path` | WebSocket (feature `websocket`) | 80 |
+/// | `wss://host/path` | WebSocket over TLS (features `websocket` and `tls`) | 443 |
+/// | `unix:/path` | a stream socket of Unix | |
+///
+/// User name and password, as in `mqtts://user:password@host`, may be percent-encoded; they are for
+/// MQTT, with WebSocket too. So may the path of a Unix socket. A WebSocket URL without a path asks
+/// for `/`; many servers want `/mqtt`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// Where the server is.
@@ -178,9 +190,6 @@ impl fmt::Debug for Url {
 
 impl Url {
     /// Reads a URL such as `mqtts://user:password@host:8883`, `wss://host/mqtt` or `unix:/path`.
-    ///
-    /// User name, password and the path of a Unix socket may be percent-encoded. A WebSocket URL
-    /// without a path asks for `/`; many servers want `/mqtt`.
     ///
     /// # Errors
     /// [`UrlError`], also if this build cannot do what the URL asks for.

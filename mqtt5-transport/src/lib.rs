@@ -1,9 +1,14 @@
-//! Every road to an MQTT server beyond a plain stream of bytes: TLS, WebSocket and proxies.
+//! Every road to an MQTT server, and the builder of a client that takes one: TLS, WebSocket and
+//! proxies over any stream of bytes.
 //!
 //! Applications use an adapter such as `mqtt5-tokio`; this crate is what the adapters share, and is
-//! for the author of one. All of it is written over [`Transport`](mqtt5_client::Transport), the
-//! seam of `mqtt5-client`: it knows no runtime, no socket and no clock.
+//! for the author of one. All of it is written over the seam of `mqtt5-client` and one trait beside
+//! it: it knows no runtime, no socket and no clock.
 //!
+//! - [`Runtime`] is what an adapter brings: sockets, looking up names, a timer, spawning. [`Adapt`]
+//!   adds streams of the application's own.
+//! - [`Builder`] makes a client of it, [`NetworkConnect`] and [`StreamConnect`] open its
+//!   connections, and [`application`] is what else an adapter hands on.
 //! - [`Url`] and [`Address`] say where the server is and how it is spoken to.
 //! - [`Route`] is an address together with the options for its layers, checked before anything is
 //!   opened. Its [`hop`](Route::hop) tells the adapter which socket to open, and
@@ -24,10 +29,15 @@
 //! | `proxy` | HTTP CONNECT and SOCKS5, with credentials |
 
 mod address;
+pub mod application;
 mod attempts;
+mod builder;
+mod connect;
 mod error;
 mod layered;
 mod route;
+mod runtime;
+mod socket;
 
 #[cfg(any(feature = "websocket", feature = "proxy"))]
 mod http;
@@ -42,11 +52,15 @@ mod websocket;
 
 pub use address::{Address, Server, Url, UrlError};
 pub use attempts::first_to_open;
+pub use builder::{Builder, ConnectError, Network};
+pub use connect::{NetworkConnect, StreamConnect};
 pub use error::{Step, TransportError};
 pub use layered::Layered;
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyError};
 pub use route::{Hop, Route, RouteError, RouteOptions};
+pub use runtime::{Adapt, NoRuntime, Runtime};
+pub use socket::Socket;
 #[cfg(feature = "tls")]
 pub use tls::{CertificateFault, Tls, TlsError, TlsOptions, TlsOptionsError};
 #[cfg(feature = "websocket")]

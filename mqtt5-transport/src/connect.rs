@@ -1,14 +1,15 @@
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
-use async_std::net::{TcpStream, ToSocketAddrs};
-use futures_io::{AsyncRead, AsyncWrite};
 use mqtt5_client::Connect;
-use mqtt5_transport::{Hop, Layered, Route, Server, first_to_open};
 
-use crate::timer::AsyncStdTimer;
-use crate::transport::{IoTransport, Socket};
+use crate::attempts::first_to_open;
+use crate::layered::Layered;
+use crate::route::{Hop, Route};
+use crate::runtime::{Adapt, Runtime};
+use crate::socket::Socket;
 
 type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
@@ -18,26 +19,30 @@ type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 /// Names are looked up anew for every connection, and their addresses tried as
 /// [`first_to_open`] does.
 #[derive(Clone, Debug)]
-pub struct NetworkConnect {
+pub struct NetworkConnect<R> {
     route: Route,
+    runtime: PhantomData<fn() -> R>,
 }
 
-impl NetworkConnect {
+impl<R> NetworkConnect<R> {
     /// Along `route`.
     #[must_use]
     pub const fn new(route: Route) -> Self {
-        Self { route }
+        Self {
+            route,
+            runtime: PhantomData,
+        }
     }
 }
 
-impl Connect for NetworkConnect {
-    type Transport = Layered<Socket>;
+impl<R: Runtime> Connect for NetworkConnect<R> {
+    type Transport = Layered<Socket<R>>;
     type Future = Opening<Self::Transport>;
 
     fn connect(&mut self) -> Self::Future {
         let route = self.route.clone();
         Box::pin(async move {
-            let socket = open(&route).await?;
+            let socket = open::<R>(&route).await?;
             route.establish(socket).await
         })
     }
@@ -47,50 +52,50 @@ impl Connect for NetworkConnect {
     }
 }
 
-async fn open(route: &Route) -> io::Result<Socket> {
+async fn open<R: Runtime>(route: &Route) -> io::Result<Socket<R>> {
     match route.hop() {
-        Hop::Tcp(server) => open_tcp(server).await,
-        #[cfg(unix)]
-        Hop::Unix(path) => {
-            let stream = async_std::os::unix::net::UnixStream::connect(path).await?;
-            Ok(Socket::Unix(IoTransport::new(stream)))
+        Hop::Tcp(server) => {
+            let addresses = R::look_up(server).await?;
+            let timer = R::Timer::default();
+            let stream = first_to_open(&server.host, addresses, timer, R::open_tcp).await?;
+            Ok(Socket::Tcp(stream))
         }
-        _ => Err(io::ErrorKind::Unsupported.into()),
+        #[cfg(unix)]
+        Hop::Unix(path) => Ok(Socket::Unix(R::open_unix(path).await?)),
+        #[cfg(not(unix))]
+        Hop::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     }
-}
-
-async fn open_tcp(Server { host, port }: &Server) -> io::Result<Socket> {
-    let addresses = (host.as_str(), *port).to_socket_addrs().await?;
-    let stream = first_to_open(host, addresses, AsyncStdTimer::new(), TcpStream::connect).await?;
-    stream.set_nodelay(true)?;
-    Ok(Socket::Tcp(IoTransport::new(stream)))
 }
 
 /// Connects by a function that opens a stream, such as one over a serial line, over QUIC, or
 /// through a tunnel.
 #[derive(Debug)]
-pub struct StreamConnect<F> {
+pub struct StreamConnect<R, F> {
     open: F,
+    runtime: PhantomData<fn() -> R>,
 }
 
-impl<F> StreamConnect<F> {
+impl<R, F> StreamConnect<R, F> {
     /// By `open`, which is called for every connection.
     pub const fn new(open: F) -> Self {
-        Self { open }
+        Self {
+            open,
+            runtime: PhantomData,
+        }
     }
 }
 
-impl<F, O, S> Connect for StreamConnect<F>
+impl<R, F, O, S> Connect for StreamConnect<R, F>
 where
+    R: Adapt<S>,
     F: FnMut() -> O,
     O: Future<Output = io::Result<S>> + Send + 'static,
-    S: AsyncRead + AsyncWrite + Unpin,
 {
-    type Transport = IoTransport<S>;
+    type Transport = R::Transport;
     type Future = Opening<Self::Transport>;
 
     fn connect(&mut self) -> Self::Future {
         let opening = (self.open)();
-        Box::pin(async move { Ok(IoTransport::new(opening.await?)) })
+        Box::pin(async move { Ok(R::adapt(opening.await?)) })
     }
 }

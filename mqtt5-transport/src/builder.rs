@@ -1,12 +1,11 @@
-use std::future::Future;
-use std::io;
+use std::marker::PhantomData;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use mqtt5_client::{Client, ClientOptions, CloseReason, Connect, OptionsError};
-use mqtt5_transport::{Address, Route, RouteError, RouteOptions, Url, UrlError};
 
-use crate::connect::{NetworkConnect, StreamConnect};
-use crate::timer::AsyncStdTimer;
+use crate::address::{Address, Url, UrlError};
+use crate::connect::NetworkConnect;
+use crate::route::{Route, RouteError, RouteOptions};
+use crate::runtime::{NoRuntime, Runtime};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -22,76 +21,12 @@ pub enum ConnectError {
     /// An option holds what cannot be sent.
     #[error("{0}")]
     Options(#[from] OptionsError),
+    /// This was not called from a task of the runtime, where that is needed.
+    #[error("{NoRuntime}")]
+    NoRuntime,
     /// The server cannot be reached or has refused the connection.
     #[error("{0}")]
     Closed(#[from] CloseReason),
-}
-
-/// Connects to the server at `url`, such as `mqtts://user:password@host:8883`, with default options.
-///
-/// | URL | what | default port |
-/// |---|---|---|
-/// | `mqtt://host`, `tcp://` | TCP | 1883 |
-/// | `mqtts://host`, `ssl://`, `tls://` | TLS (feature `tls`) | 8883 |
-/// | `ws://host/path` | WebSocket (feature `websocket`) | 80 |
-/// | `wss://host/path` | WebSocket over TLS (features `websocket` and `tls`) | 443 |
-/// | `unix:/path` | a socket of Unix | |
-///
-/// User name and password may be percent-encoded; they are for MQTT, with WebSocket too.
-///
-/// # Errors
-/// [`ConnectError`] if the URL is malformed, the server cannot be reached (within 10 s), or it
-/// refuses the connection. Only the first attempt is made; once connected, the client reconnects by
-/// itself. What TLS, WebSocket or a proxy failed by is told by
-/// [`TransportError::of`](crate::TransportError::of).
-///
-/// Cancel safe: the attempt ends with the future.
-pub async fn connect(url: &str) -> Result<Client, ConnectError> {
-    builder(url)?.connect().await
-}
-
-/// Begins a client for the server at `url`; see [`connect`] for its form.
-///
-/// # Errors
-/// [`UrlError`].
-pub fn builder(url: &str) -> Result<Builder, UrlError> {
-    let url = Url::parse(url)?;
-    let mut builder = Builder::new(url.address);
-    if let Some(user_name) = url.user_name {
-        builder = builder.user_name(user_name);
-    }
-    if let Some(password) = url.password {
-        builder = builder.password(password);
-    }
-    Ok(builder)
-}
-
-/// Begins a client over streams of one's own: `open` is called for every connection, and gives any
-/// stream of `futures-io`, such as one of a serial line, of QUIC, or of a test.
-///
-/// After a DISCONNECT the stream is closed, and dropped once the server has closed it too, or a
-/// second later. Closing should shut down writing; async-std's own sockets only flush, which makes
-/// it the second unless the server is quicker.
-///
-/// ```
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// use async_std::net::TcpStream;
-///
-/// let client = mqtt5_async_std::over(|| TcpStream::connect("localhost:1883"))
-///     .client_id("socks-drawer")
-///     .connect()
-///     .await?;
-/// # drop(client);
-/// # Ok(())
-/// # }
-/// ```
-pub fn over<F, O, S>(open: F) -> Builder<StreamConnect<F>>
-where
-    F: FnMut() -> O,
-    O: Future<Output = io::Result<S>> + Send + 'static,
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    Builder::with(StreamConnect::new(open))
 }
 
 /// Where a [`Builder`] begins: a URL, and what the layers below MQTT are to be like.
@@ -101,19 +36,44 @@ pub struct Network {
     options: RouteOptions,
 }
 
-/// A client that is being put together; from [`builder`] or [`over`]. What its setters mean, and
-/// their defaults, is told by those of [`ClientOptions`].
+impl From<NoRuntime> for ConnectError {
+    fn from(NoRuntime: NoRuntime) -> Self {
+        Self::NoRuntime
+    }
+}
+
+/// A client that is being put together. What its setters mean, and their defaults, is told by those
+/// of [`ClientOptions`].
 ///
-/// `C` is what opens its connections: [`Network`], or any [`Connect`].
+/// `R` is the [`Runtime`] on which it will run, `C` what opens its connections: [`Network`], or any
+/// [`Connect`].
 #[derive(Debug)]
 #[must_use = "nothing happens before it is connected or started"]
-pub struct Builder<C = Network> {
+pub struct Builder<R, C = Network> {
     connect: C,
     options: ClientOptions,
     retry_first: Option<bool>,
+    runtime: PhantomData<fn() -> R>,
 }
 
-impl Builder {
+impl<R: Runtime> Builder<R> {
+    /// For the server at `url`; see [`Url`] for its form. User name and password are those of the
+    /// URL, if it has any.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+        let url = Url::parse(url)?;
+        let mut builder = Self::new(url.address);
+        if let Some(user_name) = url.user_name {
+            builder = builder.user_name(user_name);
+        }
+        if let Some(password) = url.password {
+            builder = builder.password(password);
+        }
+        Ok(builder)
+    }
+
     /// For the server at `address`.
     pub fn new(address: impl Into<Address>) -> Self {
         Self::with(Network {
@@ -143,10 +103,14 @@ impl Builder {
         self
     }
 
-    /// Connects, and waits until the server has accepted.
+    /// Connects, and waits until the server has accepted. Unless
+    /// [`retry_first_connect`](Self::retry_first_connect) says otherwise, only one attempt is made;
+    /// once connected, the client reconnects by itself.
     ///
     /// # Errors
-    /// [`ConnectError`].
+    /// [`ConnectError`] if what was set does not fit together, or if the server cannot be reached
+    /// (within [`connect_timeout`](Self::connect_timeout)) or refuses the connection. What TLS,
+    /// WebSocket or a proxy failed by is told by [`TransportError::of`](crate::TransportError::of).
     ///
     /// Cancel safe: the attempt ends with the future.
     pub async fn connect(self) -> Result<Client, ConnectError> {
@@ -157,28 +121,30 @@ impl Builder {
     /// enqueued before there is a connection. [`Client::connected`] waits for it.
     ///
     /// # Errors
-    /// [`ConnectError::Route`] and [`ConnectError::Options`].
+    /// [`ConnectError::Route`], [`ConnectError::Options`] and [`ConnectError::NoRuntime`].
     pub fn start(self) -> Result<Client, ConnectError> {
         self.resolve()?.start()
     }
 
-    fn resolve(self) -> Result<Builder<NetworkConnect>, RouteError> {
+    fn resolve(self) -> Result<Builder<R, NetworkConnect<R>>, RouteError> {
         let Network { address, options } = self.connect;
         Ok(Builder {
             connect: NetworkConnect::new(Route::new(address, options)?),
             options: self.options,
             retry_first: self.retry_first,
+            runtime: PhantomData,
         })
     }
 }
 
-impl<C> Builder<C> {
+impl<R, C> Builder<R, C> {
     /// For whatever `connect` connects to.
     pub fn with(connect: C) -> Self {
         Self {
             connect,
             options: ClientOptions::new(),
             retry_first: None,
+            runtime: PhantomData,
         }
     }
 
@@ -199,16 +165,21 @@ impl<C> Builder<C> {
     }
 }
 
-impl<C> Builder<C>
+impl<R, C> Builder<R, C>
 where
+    R: Runtime,
     C: Connect + Unpin + Send + 'static,
     C::Transport: Send + 'static,
     C::Future: 'static,
 {
-    /// Connects, and waits until the server has accepted.
+    /// Connects, and waits until the server has accepted. Unless
+    /// [`retry_first_connect`](Self::retry_first_connect) says otherwise, only one attempt is made;
+    /// once connected, the client reconnects by itself.
     ///
     /// # Errors
-    /// [`ConnectError`].
+    /// [`ConnectError`] if what was set does not fit together, or if the server cannot be reached
+    /// (within [`connect_timeout`](Self::connect_timeout)) or refuses the connection. What TLS,
+    /// WebSocket or a proxy failed by is told by [`TransportError::of`](crate::TransportError::of).
     ///
     /// Cancel safe: the attempt ends with the future.
     pub async fn connect(self) -> Result<Client, ConnectError> {
@@ -222,14 +193,13 @@ where
     /// enqueued before there is a connection. [`Client::connected`] waits for it.
     ///
     /// # Errors
-    /// [`ConnectError::Options`].
+    /// [`ConnectError::Options`] and [`ConnectError::NoRuntime`].
     pub fn start(self) -> Result<Client, ConnectError> {
         let options = self
             .options
             .retry_first_connect(self.retry_first.unwrap_or(true));
-        let (client, driver) = Client::new(options, self.connect, AsyncStdTimer::new())?;
-        // Left to itself: it ends with the client.
-        async_std::task::spawn(driver);
+        let (client, driver) = Client::new(options, self.connect, R::Timer::default())?;
+        R::spawn(driver)?;
         Ok(client)
     }
 }
