@@ -20,6 +20,7 @@ mod support;
 #[cfg(feature = "tls")]
 mod certificates;
 mod drip;
+mod names;
 mod own_streams;
 #[cfg(feature = "proxy")]
 mod proxy;
