@@ -339,7 +339,8 @@ impl ClientOptions {
         self
     }
 
-    /// How long opening the transport may take, and after that the CONNACK again. Default: 10 s.
+    /// How long an attempt to connect may take, from opening the transport to the CONNACK
+    /// (section 3.2). Default: 10 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.session.connect_timeout = timeout;
         self

@@ -77,6 +77,38 @@ fn the_first_failure_is_the_end_unless_told_otherwise() {
 }
 
 #[test]
+fn the_connect_timeout_is_that_of_the_whole_attempt() {
+    const NANOSECOND: Duration = Duration::from_nanos(1);
+    let limit = 10 * SECOND;
+    let options = options().connect_timeout(limit).retry_first_connect(true);
+    let (client, mut sim) = Sim::new(options);
+    sim.net.lock().unwrap().script.push_back(Dial::Hold);
+    sim.run();
+    sim.advance(6 * SECOND);
+    sim.open();
+    assert_eq!(sim.packets()[0][0], 0x10);
+    sim.advance(4 * SECOND - NANOSECOND);
+    assert!(matches!(
+        client.state(),
+        ConnectionState::Connecting { failed: 0 }
+    ));
+    sim.advance(NANOSECOND);
+    assert!(matches!(
+        client.state(),
+        ConnectionState::Waiting { failed: 1, .. }
+    ));
+    // The next attempt has all its time again.
+    sim.advance(SECOND);
+    sim.advance(limit - NANOSECOND);
+    assert!(matches!(
+        client.state(),
+        ConnectionState::Connecting { failed: 1 }
+    ));
+    sim.send(CONNACK);
+    assert!(client.state().is_connected());
+}
+
+#[test]
 fn a_refusal_of_the_first_connection_tells_the_servers_reason() {
     let (client, mut sim) = Sim::new(options().retry_first_connect(true));
     sim.run();

@@ -34,6 +34,7 @@ use crate::state::ConnectionState;
 use crate::transport::{Connect, Timer};
 
 use connection::Connection;
+use open::handle_opened;
 
 /// How many turns are taken before other tasks get a chance.
 const TURNS: usize = 32;
@@ -183,7 +184,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         }
         match opening.as_mut().poll(cx) {
             Poll::Ready(Ok(transport)) => {
-                self.opened(transport);
+                self.opened(transport, deadline);
                 Turn::Again
             }
             Poll::Ready(Err(error)) => {
@@ -199,7 +200,8 @@ impl<C: Connect, T: Timer> Driver<C, T> {
         }
     }
 
-    fn opened(&mut self, transport: C::Transport) {
+    /// The server has until `deadline` to accept.
+    fn opened(&mut self, transport: C::Transport, deadline: Instant) {
         let data = self
             .authenticator
             .as_mut()
@@ -209,7 +211,7 @@ impl<C: Connect, T: Timer> Driver<C, T> {
             if let Some(authentication) = &mut core.session.config_mut().authentication {
                 authentication.data = data;
             }
-            core.session.handle_opened(now);
+            handle_opened(core, now, deadline);
             core.advance(now);
         });
         self.input.clear();

@@ -157,6 +157,15 @@ impl<C: Connect, T: Timer> Driver<C, T> {
     }
 }
 
+/// The session counts its time from here on, but the limit is that of the whole attempt: what
+/// opening the transport has taken is not given again.
+pub(super) fn handle_opened(core: &mut Core, now: Instant, deadline: Instant) {
+    let whole = core.session.config().connect_timeout;
+    core.session.config_mut().connect_timeout = deadline.saturating_since(now);
+    core.session.handle_opened(now);
+    core.session.config_mut().connect_timeout = whole;
+}
+
 /// The transport took bytes.
 pub(super) fn tell_transmitted(core: &mut Core, bytes: usize, now: Instant) {
     if bytes > 0 {

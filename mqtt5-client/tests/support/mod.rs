@@ -9,7 +9,7 @@
 )]
 
 use std::collections::VecDeque;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +28,8 @@ use mqtt5_client::{
 pub(crate) enum Dial {
     Refuse,
     Hang,
+    /// Until [`Sim::open`].
+    Hold,
 }
 
 #[derive(Default)]
@@ -52,6 +54,8 @@ pub(crate) struct Net {
     pub(crate) script: VecDeque<Dial>,
     wires: Vec<Arc<Mutex<Wire>>>,
     pub(crate) dials: usize,
+    /// Who waits for [`Sim::open`].
+    held: Option<Waker>,
 }
 
 pub(crate) struct MemoryConnect(Arc<Mutex<Net>>);
@@ -70,12 +74,29 @@ impl Connect for MemoryConnect {
                 io::ErrorKind::ConnectionRefused.into(),
             ))),
             Some(Dial::Hang) => Box::pin(std::future::pending()),
-            None => {
-                let wire = Arc::new(Mutex::new(Wire::default()));
-                net.wires.push(Arc::clone(&wire));
-                Box::pin(std::future::ready(Ok(MemoryTransport(wire))))
+            Some(Dial::Hold) => {
+                let net = Arc::clone(&self.0);
+                let mut held = false;
+                Box::pin(poll_fn(move |cx| {
+                    let mut net = net.lock().unwrap();
+                    if held && net.held.is_none() {
+                        return Poll::Ready(Ok(net.open()));
+                    }
+                    held = true;
+                    net.held = Some(cx.waker().clone());
+                    Poll::Pending
+                }))
             }
+            None => Box::pin(std::future::ready(Ok(net.open()))),
         }
+    }
+}
+
+impl Net {
+    fn open(&mut self) -> MemoryTransport {
+        let wire = Arc::new(Mutex::new(Wire::default()));
+        self.wires.push(Arc::clone(&wire));
+        MemoryTransport(wire)
     }
 }
 
@@ -332,6 +353,13 @@ impl Sim {
 
     pub(crate) fn dials(&self) -> usize {
         self.net.lock().unwrap().dials
+    }
+
+    /// The attempt that was held succeeds.
+    pub(crate) fn open(&mut self) {
+        let waker = self.net.lock().unwrap().held.take();
+        waker.expect("no attempt is held").wake();
+        self.settle();
     }
 
     /// The whole packets that the client has sent, taken.
