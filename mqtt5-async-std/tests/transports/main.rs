@@ -33,6 +33,9 @@ mod servers;
 #[path = "../../../mqtt5-tokio/tests/transports/sockets.rs"]
 mod sockets;
 #[cfg(feature = "tls")]
+#[path = "../../../mqtt5-tokio/tests/transports/system_roots.rs"]
+mod system_roots;
+#[cfg(feature = "tls")]
 #[path = "../../../mqtt5-tokio/tests/transports/tls.rs"]
 mod tls;
 #[path = "../../../mqtt5-tokio/tests/transports/traffic.rs"]

@@ -27,6 +27,8 @@ mod proxy;
 mod servers;
 mod sockets;
 #[cfg(feature = "tls")]
+mod system_roots;
+#[cfg(feature = "tls")]
 mod tls;
 mod traffic;
 #[cfg(feature = "websocket")]
