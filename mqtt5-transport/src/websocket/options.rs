@@ -90,8 +90,9 @@ impl WebSocketOptions {
     }
 
     /// The longest message of WebSocket that is accepted, in bytes: it is held in memory as a
-    /// whole, beside the packets in it. A longer one ends the connection. Default: 32 MiB, twice the
-    /// default of our Maximum Packet Size, as servers may send several packets in one message.
+    /// whole, beside the packets in it, and the library makes room for a frame as soon as its length
+    /// has come. A longer one ends the connection. Default: 32 MiB, twice the default of our Maximum
+    /// Packet Size, as servers may send several packets in one message.
     pub const fn maximum_message_size(mut self, bytes: usize) -> Self {
         self.maximum_message_size = bytes;
         self
