@@ -2,20 +2,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use mqtt5_client::Timer;
 use mqtt5_client::proto::Instant;
-use mqtt5_client::{Clock, Timer};
+use mqtt5_transport::SystemClock;
 
-/// The clock of the system, counted from when it was made.
-#[derive(Clone, Copy, Debug)]
-pub struct AsyncStdClock {
-    start: std::time::Instant,
-}
-
-impl Clock for AsyncStdClock {
-    fn now(&self) -> Instant {
-        Instant::from_start(self.start.elapsed())
-    }
-}
+/// The clock of an [`AsyncStdTimer`].
+pub type AsyncStdClock = SystemClock;
 
 /// An alarm by the thread that waits for async-std's sockets too.
 #[derive(Debug)]
@@ -28,11 +20,8 @@ impl AsyncStdTimer {
     /// An alarm that is not set, and a clock that begins now.
     #[must_use]
     pub fn new() -> Self {
-        let clock = AsyncStdClock {
-            start: std::time::Instant::now(),
-        };
         Self {
-            clock,
+            clock: AsyncStdClock::new(),
             alarm: async_io::Timer::never(),
         }
     }
@@ -53,7 +42,7 @@ impl Timer for AsyncStdTimer {
 
     fn reset(&mut self, at: Option<Instant>) {
         // What lies beyond the clock's end never comes.
-        match at.and_then(|at| self.clock.start.checked_add(at.since_start())) {
+        match at.and_then(|at| self.clock.at(at)) {
             Some(at) => self.alarm.set_at(at),
             None => self.alarm = async_io::Timer::never(),
         }

@@ -6,7 +6,7 @@
 //! it: it knows no runtime, no socket and no clock.
 //!
 //! - [`Runtime`] is what an adapter brings: sockets, looking up names, a timer, spawning. [`Adapt`]
-//!   adds streams of the application's own.
+//!   adds streams of the application's own, and [`SystemClock`] is there for its timer.
 //! - [`Builder`] makes a client of it, [`NetworkConnect`] and [`StreamConnect`] open its
 //!   connections, and [`application`] is what else an adapter hands on.
 //! - [`Url`] and [`Address`] say where the server is and how it is spoken to.
@@ -32,6 +32,7 @@ mod address;
 pub mod application;
 mod attempts;
 mod builder;
+mod clock;
 mod connect;
 mod error;
 mod layered;
@@ -53,6 +54,7 @@ mod websocket;
 pub use address::{Address, Server, Url, UrlError};
 pub use attempts::first_to_open;
 pub use builder::{Builder, ConnectError, Network};
+pub use clock::SystemClock;
 pub use connect::{NetworkConnect, StreamConnect};
 pub use error::{Step, TransportError};
 pub use layered::Layered;
