@@ -164,6 +164,21 @@ fn what_waits_when_the_server_says_disconnect_is_not_sent() {
 }
 
 #[test]
+fn what_was_published_when_the_server_said_disconnect_is_not_sent_after_it() {
+    let (client, mut sim) = Sim::connected(options());
+    let wire = sim.wire();
+    // DISCONNECT: server busy.
+    sim.lay(&[0xE0, 1, 0x89]);
+    // So many that their bytes are made before the driver looks.
+    for _ in 0..100 {
+        drop(client.publish("a", "b").try_enqueue().unwrap());
+    }
+    sim.settle();
+    assert!(wire.lock().unwrap().client_dropped);
+    assert!(wire.lock().unwrap().from_client.is_empty());
+}
+
+#[test]
 fn what_waits_when_the_server_does_not_answer_a_ping_is_not_sent() {
     let (_client, mut sim) = stuck(options().keep_alive(SECOND));
     let wire = sim.wire();

@@ -301,6 +301,31 @@ fn a_flood_is_read_a_little_at_a_time_so_that_its_consumer_has_a_chance() {
 }
 
 #[test]
+fn what_comes_in_pieces_is_read_to_its_end() {
+    for piece in 1..20 {
+        let (client, mut sim) = Sim::connected(options());
+        let mut messages = granted(&mut sim, client.subscribe("a"), 1);
+        sim.wire().lock().unwrap().piece = Some(piece);
+        let two = [publish(0, 0, "a", &[1], "1"), publish(0, 0, "a", &[1], "2")].concat();
+        let (begun, rest) = two.split_at(5);
+        sim.send(begun);
+        assert_eq!((sim.unread(), messages.waiting()), (0, 0));
+        sim.send(rest);
+        assert_eq!(sim.unread(), 0);
+        assert_eq!([payload(&mut messages), payload(&mut messages)], ["1", "2"]);
+    }
+}
+
+#[test]
+fn thousands_of_small_messages_of_one_read_all_come() {
+    let (client, mut sim) = Sim::connected(options());
+    let subscribe = client.subscribe("a").buffer(usize::MAX);
+    let messages = granted(&mut sim, subscribe, 1);
+    sim.send(&publish(0, 0, "a", &[1], "").repeat(6_000));
+    assert_eq!((sim.unread(), messages.waiting()), (0, 6_000));
+}
+
+#[test]
 fn a_stalled_consumer_is_told_and_refused_by_policy() {
     for policy in [StallPolicy::Hold, StallPolicy::Refuse] {
         let (client, mut sim) = Sim::connected(options().receive_maximum(4).stall_policy(policy));

@@ -38,6 +38,8 @@ pub(crate) struct Wire {
     pub(crate) from_client: Vec<u8>,
     /// How many bytes the client may still write.
     pub(crate) window: Option<usize>,
+    /// The most that one read gives.
+    pub(crate) piece: Option<usize>,
     pub(crate) server_closed: bool,
     reset: bool,
     /// Writing fails, though there may be something to read.
@@ -113,7 +115,8 @@ impl Transport for MemoryTransport {
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        let count = room.min(wire.to_client.len());
+        let piece = wire.piece.unwrap_or(usize::MAX);
+        let count = room.min(piece).min(wire.to_client.len());
         if count == 0 && !wire.server_closed {
             wire.waker = Some(cx.waker().clone());
             return Poll::Pending;
