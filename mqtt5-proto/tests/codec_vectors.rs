@@ -767,6 +767,33 @@ fn variable_byte_integers() {
 }
 
 #[test]
+fn a_property_length_takes_as_few_bytes_as_can_be() {
+    for (length, length_bytes) in [
+        (6, "06"),
+        (127, "7F"),
+        (128, "80 01"),
+        (16_383, "FF 7F"),
+        (16_384, "80 80 01"),
+    ] {
+        // Identifier and two lengths, and a value of one byte.
+        let name = "n".repeat(length - 6);
+        let mut message = ApplicationMessage::new(topic("t"), "payload");
+        message.properties_mut().user_properties = vec![UserProperty::new(&name, "v").unwrap()];
+        let mut body = hex("00 01 74");
+        body.extend(hex(length_bytes));
+        body.push(0x26);
+        body.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+        body.extend(name.as_bytes());
+        body.extend(hex("00 01 76"));
+        body.extend(b"payload");
+        let bytes = written(&message.to_publish(Delivery::AtMostOnce));
+        let header = FixedHeader::parse(&bytes).unwrap().unwrap();
+        assert_eq!(header.remaining_length() as usize, body.len());
+        assert_eq!(bytes[header.header_len()..], body, "{length}");
+    }
+}
+
+#[test]
 fn a_packet_above_the_limit_of_the_protocol_is_not_written() {
     // Shared, so that the 256 MiB are only counted.
     let value = text(&"v".repeat(65_535));

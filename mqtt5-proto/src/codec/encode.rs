@@ -46,15 +46,8 @@ pub trait Sink {
         }
     }
 
-    /// A length as a Variable Byte Integer, and then that many bytes, which `put` writes.
-    #[inline]
-    fn section(&mut self, length: u32, put: impl FnOnce(&mut Self))
-    where
-        Self: Sized,
-    {
-        self.variable_byte_integer(length);
-        put(self);
-    }
+    /// A length as a Variable Byte Integer, and then that many bytes: the properties.
+    fn section<P: PutProperties + ?Sized>(&mut self, properties: &P);
 
     /// A two-byte length and the bytes. Every caller holds a type that is at most 65,535 long.
     #[inline]
@@ -64,36 +57,50 @@ pub trait Sink {
     }
 }
 
-/// Counts what would be written.
-#[derive(Default)]
-pub(crate) struct Count(pub(crate) usize);
+/// Packets that end in, or go on with, a property section.
+pub trait PutProperties {
+    /// Writes the properties without their length.
+    fn put_properties<S: Sink>(&self, sink: &mut S);
 
-impl Count {
-    pub(crate) fn of(write: impl FnOnce(&mut Self)) -> u32 {
-        let mut count = Self(0);
-        write(&mut count);
-        // A sum above u32 is above the protocol's limit too, which `Encode` refuses.
-        u32::try_from(count.0).unwrap_or(u32::MAX)
+    /// Writes the end of a packet that may leave out its Property Length, and then its reason code
+    /// too if that is 0 (sections 3.4.2, 3.14.2 and 3.15.2).
+    #[inline]
+    fn put_short_form<S: Sink>(&self, reason_code: u8, sink: &mut S) {
+        let mut properties = Count(0);
+        self.put_properties(&mut properties);
+        let without = properties.0 == 0;
+        if reason_code != 0 || !without {
+            sink.byte(reason_code);
+        }
+        if !without {
+            sink.section(self);
+        }
     }
 }
+
+/// Counts what would be written.
+// What is shared can be counted more often than memory is large on a 32-bit machine, but not more
+// often than u64 can tell.
+#[derive(Default)]
+pub(crate) struct Count(u64);
 
 impl Sink for Count {
     #[inline]
     fn slice(&mut self, bytes: &[u8]) {
-        // What is shared can be counted more often than memory is large on a 32-bit machine.
-        self.0 = self.0.saturating_add(bytes.len());
+        self.0 += bytes.len() as u64;
     }
 
     #[inline]
     fn variable_byte_integer(&mut self, value: u32) {
-        self.0 = self.0.saturating_add(variable_byte_integer_len(value));
+        self.0 += variable_byte_integer_len(value) as u64;
     }
 
-    /// The length was counted already.
     #[inline]
-    fn section(&mut self, length: u32, _: impl FnOnce(&mut Self)) {
-        self.variable_byte_integer(length);
-        self.0 = self.0.saturating_add(length as usize);
+    fn section<P: PutProperties + ?Sized>(&mut self, properties: &P) {
+        let start = self.0;
+        properties.put_properties(self);
+        // A length above u32 is above the protocol's limit too, which `Encode` refuses.
+        self.variable_byte_integer(u32::try_from(self.0 - start).unwrap_or(u32::MAX));
     }
 }
 
@@ -107,6 +114,43 @@ impl Sink for Room<'_> {
         if let Some((here, rest)) = room.split_at_mut_checked(bytes.len()) {
             here.copy_from_slice(bytes);
             self.0 = rest;
+        }
+    }
+
+    /// Most sections are so short that their length takes one byte: it is put in when the section is
+    /// written, and only a longer one is moved to make room.
+    #[inline]
+    fn section<P: PutProperties + ?Sized>(&mut self, properties: &P) {
+        let room = core::mem::take(&mut self.0);
+        let Some((first, rest)) = room.split_first_mut() else {
+            return;
+        };
+        let available = rest.len();
+        let mut section = Room(rest);
+        properties.put_properties(&mut section);
+        let length = available - section.0.len();
+        match u8::try_from(length) {
+            Ok(short @ 0..=0x7F) => {
+                *first = short;
+                self.0 = room.get_mut(1 + length..).unwrap_or_default();
+            }
+            _ => self.long_section(room, length),
+        }
+    }
+}
+
+impl<'a> Room<'a> {
+    /// Puts the length before the `length` bytes that were written behind the first one of `room`.
+    #[cold]
+    fn long_section(&mut self, room: &'a mut [u8], length: usize) {
+        let value = u32::try_from(length).unwrap_or(u32::MAX);
+        let start = variable_byte_integer_len(value);
+        if start + length <= room.len() {
+            room.copy_within(1..=length, start);
+            self.0 = room;
+            self.variable_byte_integer(value);
+            let rest = core::mem::take(&mut self.0);
+            self.0 = rest.get_mut(length..).unwrap_or_default();
         }
     }
 }
@@ -151,12 +195,12 @@ pub trait Encode: Body {
 
 #[inline]
 pub(crate) fn remaining_length<P: Body>(packet: &P) -> Result<u32, PacketTooLarge> {
-    let mut count = Count(packet.tail().len());
+    let mut count = Count(packet.tail().len() as u64);
     packet.body(&mut count);
     match u32::try_from(count.0) {
         Ok(length) if length <= MAX_VARIABLE_BYTE_INTEGER => Ok(length),
         _ => Err(PacketTooLarge {
-            remaining_length: count.0,
+            remaining_length: usize::try_from(count.0).unwrap_or(usize::MAX),
         }),
     }
 }

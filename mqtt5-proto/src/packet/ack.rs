@@ -2,11 +2,11 @@
 
 use alloc::boxed::Box;
 
-use super::property::PutProperties;
 use super::{
     AckProperties, AckPropertiesView, Body, PacketId, PacketType, Parsed, PublishReasonCode,
     ReasonCode, Received, ReleaseReasonCode, Sink, Violation, fail,
 };
+use crate::codec::PutProperties;
 
 /// Parses an acknowledgement in any of its forms: 2 bytes, 3 bytes, or with properties.
 #[inline]

@@ -1,9 +1,9 @@
 //! AUTH (section 3.15).
 
-use super::property::PutProperties;
 use super::{
     AuthReasonCode, Body, PacketType, Parsed, ReasonCode, Sink, UserProperty, Violation, fail,
 };
+use crate::codec::PutProperties;
 use crate::codec::{BinaryData, Fault, Utf8String};
 
 property_view! {
@@ -88,7 +88,7 @@ impl Body for Auth {
 
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.byte(self.reason_code.raw());
-        self.put_section(sink);
+        sink.section(self);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use core::num::NonZeroU16;
 
-use super::property::PutProperties;
 use super::{
     Body, ConnackReasonCode, PacketType, Parsed, QoS, Received, Sink, UserProperty, Violation,
     fail, untabled,
 };
+use crate::codec::PutProperties;
 use crate::codec::{BinaryData, Fault, MaximumPacketSize, Utf8String, byte};
 
 property_set! {
@@ -73,7 +73,7 @@ impl Body for Connack {
             self.session_present && !self.reason_code.is_error(),
         ));
         sink.byte(self.reason_code.raw());
-        self.put_section(sink);
+        sink.section(self);
     }
 }
 
@@ -177,6 +177,6 @@ impl Body for ConnackView<'_> {
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.byte(u8::from(self.session_present));
         sink.byte(self.reason_code.raw());
-        self.put_section(sink);
+        sink.section(self);
     }
 }

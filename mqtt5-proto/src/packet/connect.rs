@@ -5,11 +5,11 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use super::auth::authentication;
-use super::property::PutProperties;
 use super::{
     Authentication, Body, MessageProperties, PacketType, Parsed, PayloadFormatIndicator, QoS, Sink,
     UserProperty, Violation, fail,
 };
+use crate::codec::PutProperties;
 use crate::codec::{
     BinaryData, MaximumPacketSize, Utf8String, be_u16, binary, byte, length_prefixed, string,
 };
@@ -186,10 +186,10 @@ impl Body for Connect {
                 | u8::from(self.user_name.is_some()) << 7,
         );
         sink.be_u16(self.keep_alive);
-        self.put_section(sink);
+        sink.section(self);
         sink.length_prefixed(self.client_id.as_bytes());
-        if let Some(will) = &self.will {
-            will.put_section(sink);
+        if let Some(will) = self.will.as_deref() {
+            sink.section(will);
             sink.length_prefixed(will.topic.as_bytes());
             sink.length_prefixed(will.payload.as_ref());
         }
@@ -458,10 +458,10 @@ impl Body for ConnectView<'_> {
         sink.byte(VERSION);
         sink.byte(self.flags);
         sink.be_u16(self.keep_alive);
-        self.put_section(sink);
+        sink.section(self);
         sink.length_prefixed(self.client_id.as_bytes());
         if let Some(will) = &self.will {
-            will.put_section(sink);
+            sink.section(will);
             sink.length_prefixed(will.topic.as_bytes());
             sink.length_prefixed(will.payload);
         }

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use super::property::PutProperties;
 use super::{Body, DisconnectReasonCode, PacketType, Parsed, Received, Sink, UserProperty};
+use crate::codec::PutProperties;
 use crate::codec::Utf8String;
 
 property_set! {

@@ -1,11 +1,11 @@
 //! PUBLISH (section 3.3).
 
-use super::property::{PutProperties, Tolerated, UserProperties};
+use super::property::{Tolerated, UserProperties};
 use super::{
     Body, MessageProperties, PacketId, PacketType, Parsed, PayloadFormatIndicator, QoS, Sink,
     SubscriptionIdentifier, TopicAlias, UserProperty, Violation, fail,
 };
-use crate::codec::{BinaryData, Fault, Utf8String, check_utf8_bytes, has_wildcard};
+use crate::codec::{BinaryData, Fault, PutProperties, Utf8String, check_utf8_bytes, has_wildcard};
 use crate::topic::Topic;
 
 property_view! {
@@ -193,7 +193,7 @@ impl Body for Publish<'_> {
                 topic: PublishTopic::Name(_),
                 ..
             } => sink.byte(0),
-            _ => self.put_section(sink),
+            _ => sink.section(self),
         }
     }
 
@@ -372,7 +372,7 @@ impl Body for PublishView<'_> {
         if let Some(id) = self.delivery.packet_id() {
             sink.be_u16(id.get());
         }
-        self.put_section(sink);
+        sink.section(self);
     }
 
     fn tail(&self) -> &[u8] {

@@ -1,11 +1,11 @@
 //! SUBACK and UNSUBACK (sections 3.9 and 3.11): one layout, two packets.
 
-use super::property::PutProperties;
 use super::{
     AckProperties, AckPropertiesView, Body, PacketId, PacketType, Parsed, ReasonCode, Received,
     Sink, SubackReasonCode, UnsubackReasonCode, Violation, fail, untabled,
 };
 use crate::codec::Fault;
+use crate::codec::PutProperties;
 
 macro_rules! answer_packet {
     ($(#[$doc:meta])* $Name:ident, $View:ident, $Reason:ident) => {
@@ -35,7 +35,7 @@ macro_rules! answer_packet {
 
             fn body<S: Sink>(&self, sink: &mut S) {
                 sink.be_u16(self.packet_id.get());
-                self.put_section(sink);
+                sink.section(self);
                 for code in self.reason_codes {
                     sink.byte(code.raw());
                 }
@@ -109,7 +109,7 @@ macro_rules! answer_packet {
 
             fn body<S: Sink>(&self, sink: &mut S) {
                 sink.be_u16(self.packet_id.get());
-                self.put_section(sink);
+                sink.section(self);
                 sink.slice(self.codes);
             }
         }

@@ -1,10 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE (sections 3.8 and 3.10).
 
-use super::property::PutProperties;
 use super::{
     Body, PacketId, PacketType, Parsed, QoS, Sink, SubscriptionIdentifier, UserProperty, Violation,
     fail,
 };
+use crate::codec::PutProperties;
 use crate::codec::{byte, string};
 use crate::topic::TopicFilter;
 
@@ -148,7 +148,7 @@ impl Body for Subscribe<'_> {
 
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.be_u16(self.packet_id.get());
-        self.put_section(sink);
+        sink.section(self);
         for subscription in self.subscriptions {
             sink.length_prefixed(subscription.filter.as_bytes());
             sink.byte(subscription.options());
@@ -193,7 +193,7 @@ impl Body for Unsubscribe<'_> {
 
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.be_u16(self.packet_id.get());
-        self.put_section(sink);
+        sink.section(self);
         for filter in self.filters {
             sink.length_prefixed(filter.as_bytes());
         }
@@ -351,7 +351,7 @@ impl Body for SubscribeView<'_> {
 
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.be_u16(self.packet_id.get());
-        self.put_section(sink);
+        sink.section(self);
         sink.slice(self.payload);
     }
 }
@@ -410,7 +410,7 @@ impl Body for UnsubscribeView<'_> {
 
     fn body<S: Sink>(&self, sink: &mut S) {
         sink.be_u16(self.packet_id.get());
-        self.put_section(sink);
+        sink.section(self);
         sink.slice(self.payload);
     }
 }

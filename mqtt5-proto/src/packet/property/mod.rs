@@ -16,7 +16,7 @@ pub(crate) use section::Section;
 pub(crate) use values::Tolerated;
 pub use values::{PayloadFormatIndicator, SubscriptionIdentifier, TopicAlias, UserProperty};
 
-use crate::codec::{Count, Parsed, Sink, Utf8String};
+use crate::codec::{Parsed, Sink, Utf8String};
 
 /// A type that stands in a property table.
 pub trait Property: Sized {
@@ -52,32 +52,6 @@ property_set! {
         once 0x1F reason_string: Utf8String,
             "Reason String: text for people, to be logged and not parsed.";
         many 0x26 user_properties: UserProperty, "User Properties, in order.";
-    }
-}
-
-/// Packets that end in, or go on with, a property section.
-pub(crate) trait PutProperties {
-    /// Writes the properties without their length.
-    fn put_properties<S: Sink>(&self, sink: &mut S);
-
-    /// Writes the Property Length and the properties.
-    #[inline]
-    fn put_section<S: Sink>(&self, sink: &mut S) {
-        let length = Count::of(|count| self.put_properties(count));
-        sink.section(length, |sink| self.put_properties(sink));
-    }
-
-    /// Writes the end of a packet that may leave out its Property Length, and then its reason code
-    /// too if that is 0 (sections 3.4.2, 3.14.2 and 3.15.2).
-    #[inline]
-    fn put_short_form<S: Sink>(&self, reason_code: u8, sink: &mut S) {
-        let length = Count::of(|count| self.put_properties(count));
-        if reason_code != 0 || length != 0 {
-            sink.byte(reason_code);
-        }
-        if length != 0 {
-            sink.section(length, |sink| self.put_properties(sink));
-        }
     }
 }
 
