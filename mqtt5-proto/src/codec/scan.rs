@@ -10,24 +10,37 @@ const fn holds(word: u64, byte: u8) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGH
 }
 
-/// Whether `odd` says something else than 0 of any eight bytes. The last of them may be looked at
-/// twice; to fewer than eight, bytes are added of which `odd` says nothing.
+/// Whether `odd` says something else than 0 of any eight bytes. Some may be looked at twice.
 #[inline]
 fn any(bytes: &[u8], odd: impl Fn(u64) -> u64) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        return odd(short(bytes)) != 0;
+    };
     let (words, rest) = bytes.as_chunks();
     let mut found = words
         .iter()
         .fold(0, |found, word| found | odd(u64::from_le_bytes(*word)));
     if !rest.is_empty() {
-        let last = match bytes.last_chunk() {
-            Some(last) => u64::from_le_bytes(*last),
-            None => rest
-                .iter()
-                .fold(ONES, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        found |= odd(last);
+        found |= odd(u64::from_le_bytes(*last));
     }
     found != 0
+}
+
+/// Fewer than eight bytes as eight: some of them are there twice, or 1, which none looks for, if
+/// there are none.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+    }
+    match bytes {
+        [] => ONES,
+        [first, .., last] => {
+            let middle = bytes.get(1).unwrap_or(first);
+            ONES << 24 | u64::from(*first) << 16 | u64::from(*middle) << 8 | u64::from(*last)
+        }
+        [only] => ONES << 8 | u64::from(*only),
+    }
 }
 
 /// Whether all bytes are ASCII, and none is 0: the usual case, well-formed without another look.
