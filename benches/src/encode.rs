@@ -186,12 +186,12 @@ fn full() -> Vec<Contender> {
         write("ours", Side::Ours, read_publish, |out: &mut BytesMut| {
             let topic = Topic::new(black_box(s::TOPIC)).expect("a topic");
             let alias = TopicAlias::new(black_box(s::ALIAS)).expect("not 0");
-            let user = black_box(s::USER_PROPERTIES);
+            let user = black_box(&s::USER_PROPERTIES).iter();
             let user = user.map(|(name, value)| UserProperty::new(name, value).expect("text"));
             let properties = MessageProperties {
                 content_type: Some(Utf8String::new(black_box(s::CONTENT_TYPE)).expect("text")),
                 correlation_data: Some(correlation()),
-                user_properties: Vec::from(user),
+                user_properties: user.collect(),
                 ..MessageProperties::default()
             };
             let packet = Publish {
