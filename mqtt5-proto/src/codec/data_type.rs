@@ -159,6 +159,12 @@ impl Utf8String {
         Ok(Self::copy_from(text))
     }
 
+    /// Whether `text` can be one.
+    #[inline]
+    pub(crate) fn validate(text: &str) -> Result<(), DataTypeError> {
+        check_string(text)
+    }
+
     /// Of `text` that was checked.
     #[inline]
     pub(crate) fn copy_from(text: &str) -> Self {
@@ -333,10 +339,17 @@ impl BinaryData {
     /// [`DataTypeError::TooLong`] above 65,535 bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self, DataTypeError> {
         let bytes = bytes.into();
+        Self::validate(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Whether `bytes` can be one.
+    #[inline]
+    pub(crate) fn validate(bytes: &[u8]) -> Result<(), DataTypeError> {
         if bytes.len() > usize::from(u16::MAX) {
             return Err(DataTypeError::TooLong);
         }
-        Ok(Self(bytes))
+        Ok(())
     }
 
     /// The bytes.

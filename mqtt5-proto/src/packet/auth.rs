@@ -3,8 +3,7 @@
 use super::{
     AuthReasonCode, Body, PacketType, Parsed, ReasonCode, Sink, UserProperty, Violation, fail,
 };
-use crate::codec::PutProperties;
-use crate::codec::{BinaryData, Fault, Utf8String};
+use crate::codec::{BinaryData, Fault, PutProperties, Utf8String};
 
 property_view! {
     /// The properties of an AUTH (section 3.15.2.2).
@@ -47,12 +46,17 @@ impl core::fmt::Debug for Authentication {
 
 impl Authentication {
     pub(super) fn put<S: Sink>(&self, sink: &mut S) {
-        sink.byte(0x15);
-        sink.length_prefixed(self.method.as_bytes());
-        if let Some(data) = &self.data {
-            sink.byte(0x16);
-            sink.length_prefixed(data.as_ref());
-        }
+        let data = self.data.as_ref().map(AsRef::as_ref);
+        put_authentication(self.method.as_bytes(), data, sink);
+    }
+}
+
+pub(super) fn put_authentication<S: Sink>(method: &[u8], data: Option<&[u8]>, sink: &mut S) {
+    sink.byte(0x15);
+    sink.length_prefixed(method);
+    if let Some(data) = data {
+        sink.byte(0x16);
+        sink.length_prefixed(data);
     }
 }
 

@@ -6,8 +6,7 @@ use super::{
     Body, ConnackReasonCode, PacketType, Parsed, QoS, Received, Sink, UserProperty, Violation,
     fail, untabled,
 };
-use crate::codec::PutProperties;
-use crate::codec::{BinaryData, Fault, MaximumPacketSize, Utf8String, byte};
+use crate::codec::{BinaryData, Fault, MaximumPacketSize, PutProperties, Utf8String, byte};
 
 property_set! {
     /// The properties of a CONNACK (section 3.2.2.3).

@@ -5,13 +5,16 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use super::auth::authentication;
+use super::connect_layout::{
+    PROTOCOL_NAME, Parts, VERSION, WillParts, put_delay_interval, will_flags,
+};
 use super::{
     Authentication, Body, MessageProperties, PacketType, Parsed, PayloadFormatIndicator, QoS, Sink,
     UserProperty, Violation, fail,
 };
-use crate::codec::PutProperties;
 use crate::codec::{
-    BinaryData, MaximumPacketSize, Utf8String, be_u16, binary, byte, length_prefixed, string,
+    BinaryData, MaximumPacketSize, PutProperties, Utf8String, be_u16, binary, byte,
+    length_prefixed, string,
 };
 use crate::topic::Topic;
 use core::num::NonZeroU16;
@@ -31,10 +34,10 @@ property_view! {
     }
 }
 
-property_builder! {
+property_builders! {
     /// The properties of a CONNECT (section 3.1.2.11), but for those of the authentication, which
-    /// are in [`Connect::authentication`].
-    ConnectProperties {
+    /// stand in the CONNECT itself.
+    ConnectProperties, ConnectPropertiesRef {
         once 0x11 session_expiry_interval: u32,
             "Session Expiry Interval: how many seconds the session outlives the connection. \
              0xFFFFFFFF: for ever. Default: 0.";
@@ -107,18 +110,16 @@ impl Will {
             || core::str::from_utf8(self.payload.as_ref()).is_ok()
     }
 
-    fn flags(&self) -> u8 {
-        0x04 | (self.qos as u8) << 3 | u8::from(self.retain) << 5
+    const fn flags(&self) -> u8 {
+        will_flags(self.qos, self.retain)
     }
 }
 
 impl PutProperties for Will {
+    #[inline]
     fn put_properties<S: Sink>(&self, sink: &mut S) {
         self.properties.put(sink);
-        if self.delay_interval != 0 {
-            sink.byte(0x18);
-            sink.be_u32(self.delay_interval);
-        }
+        put_delay_interval(self.delay_interval, sink);
     }
 }
 
@@ -159,6 +160,7 @@ impl core::fmt::Debug for Connect {
 }
 
 impl PutProperties for Connect {
+    #[inline]
     fn put_properties<S: Sink>(&self, sink: &mut S) {
         self.properties.put(sink);
         if let Some(authentication) = &self.authentication {
@@ -167,38 +169,29 @@ impl PutProperties for Connect {
     }
 }
 
-const PROTOCOL_NAME: &[u8] = b"MQTT";
-const VERSION: u8 = 5;
-
 impl Body for Connect {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Connect.first_byte()
     }
 
+    #[inline]
     fn body<S: Sink>(&self, sink: &mut S) {
-        sink.length_prefixed(PROTOCOL_NAME);
-        sink.byte(VERSION);
-        let will = self.will.as_ref().map_or(0, |will| will.flags());
-        sink.byte(
-            u8::from(self.clean_start) << 1
-                | will
-                | u8::from(self.password.is_some()) << 6
-                | u8::from(self.user_name.is_some()) << 7,
-        );
-        sink.be_u16(self.keep_alive);
-        sink.section(self);
-        sink.length_prefixed(self.client_id.as_bytes());
-        if let Some(will) = self.will.as_deref() {
-            sink.section(will);
-            sink.length_prefixed(will.topic.as_bytes());
-            sink.length_prefixed(will.payload.as_ref());
-        }
-        if let Some(user_name) = &self.user_name {
-            sink.length_prefixed(user_name.as_bytes());
-        }
-        if let Some(password) = &self.password {
-            sink.length_prefixed(password.as_ref());
-        }
+        let will = self.will.as_deref();
+        let parts = Parts {
+            flags: u8::from(self.clean_start) << 1 | will.map_or(0, Will::flags),
+            keep_alive: self.keep_alive,
+            properties: self,
+            client_id: self.client_id.as_bytes(),
+            will: will.map(|will| WillParts {
+                properties: will,
+                topic: will.topic.as_bytes(),
+                payload: will.payload.as_ref(),
+            }),
+            user_name: self.user_name.as_ref().map(Utf8String::as_bytes),
+            password: self.password.as_ref().map(AsRef::as_ref),
+        };
+        parts.put(sink);
     }
 }
 
@@ -454,22 +447,19 @@ impl Body for ConnectView<'_> {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        sink.length_prefixed(PROTOCOL_NAME);
-        sink.byte(VERSION);
-        sink.byte(self.flags);
-        sink.be_u16(self.keep_alive);
-        sink.section(self);
-        sink.length_prefixed(self.client_id.as_bytes());
-        if let Some(will) = &self.will {
-            sink.section(will);
-            sink.length_prefixed(will.topic.as_bytes());
-            sink.length_prefixed(will.payload);
-        }
-        if let Some(user_name) = self.user_name {
-            sink.length_prefixed(user_name.as_bytes());
-        }
-        if let Some(password) = self.password {
-            sink.length_prefixed(password);
-        }
+        let parts = Parts {
+            flags: self.flags,
+            keep_alive: self.keep_alive,
+            properties: self,
+            client_id: self.client_id.as_bytes(),
+            will: self.will.as_ref().map(|will| WillParts {
+                properties: will,
+                topic: will.topic.as_bytes(),
+                payload: will.payload,
+            }),
+            user_name: self.user_name.map(str::as_bytes),
+            password: self.password,
+        };
+        parts.put(sink);
     }
 }

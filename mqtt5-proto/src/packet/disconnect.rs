@@ -3,8 +3,7 @@
 use alloc::boxed::Box;
 
 use super::{Body, DisconnectReasonCode, PacketType, Parsed, Received, Sink, UserProperty};
-use crate::codec::PutProperties;
-use crate::codec::Utf8String;
+use crate::codec::{PutProperties, Utf8String};
 
 property_set! {
     /// The properties of a DISCONNECT (section 3.14.2.2).

@@ -8,10 +8,10 @@ use super::{Delivery, PayloadFormatIndicator, Publish, PublishTopic, QoS, UserPr
 use crate::codec::{BinaryData, Utf8String};
 use crate::topic::Topic;
 
-property_builder! {
+property_builders! {
     /// The properties of an application message, in a PUBLISH (section 3.3.2.3) or in a Will
     /// (section 3.1.3.2).
-    MessageProperties {
+    MessageProperties, MessagePropertiesRef {
         once 0x01 payload_format_indicator: PayloadFormatIndicator,
             "Payload Format Indicator: whether the payload is UTF-8 text. Default: unspecified.";
         once 0x02 message_expiry_interval: u32,

@@ -3,6 +3,10 @@
 //! A view is validated when it is made and borrows from the bytes of its packet; reading it costs
 //! no allocation. A builder is written by [`Encode`](crate::codec::Encode). Views can be written
 //! too, in minimal form.
+//!
+//! PUBLISH and CONNECT have a second builder (`…Ref`), of values that are borrowed: for those who
+//! write them from values that they hold anyway, as a server or a gateway does, without a copy and
+//! without an allocation. What it holds is checked when it is written.
 
 // First, because the others use its macros.
 #[macro_use]
@@ -12,10 +16,13 @@ mod ack;
 mod auth;
 mod connack;
 mod connect;
+mod connect_layout;
+mod connect_ref;
 mod disconnect;
 mod message;
 mod ping;
 mod publish;
+mod publish_ref;
 mod reason;
 mod received_publish;
 mod suback;
@@ -27,17 +34,19 @@ pub use ack::{Puback, PubackView, Pubcomp, PubcompView, Pubrec, PubrecView, Pubr
 pub use auth::{Auth, AuthProperties, AuthPropertiesView, AuthView, Authentication};
 pub use connack::{Connack, ConnackProperties, ConnackPropertiesView, ConnackView};
 pub use connect::{
-    Connect, ConnectProperties, ConnectPropertiesView, ConnectView, Will, WillPropertiesView,
-    WillView,
+    Connect, ConnectProperties, ConnectPropertiesRef, ConnectPropertiesView, ConnectView, Will,
+    WillPropertiesView, WillView,
 };
+pub use connect_ref::{AuthenticationRef, ConnectRef, WillRef};
 pub use disconnect::{Disconnect, DisconnectProperties, DisconnectPropertiesView, DisconnectView};
-pub use message::{ApplicationMessage, MessageProperties};
+pub use message::{ApplicationMessage, MessageProperties, MessagePropertiesRef};
 pub use ping::{Pingreq, Pingresp};
 pub use property::{
     AckProperties, AckPropertiesView, PayloadFormatIndicator, SubscriptionIdentifier, TopicAlias,
     UserProperty,
 };
 pub use publish::{Delivery, Publish, PublishPropertiesView, PublishTopic, PublishView};
+pub use publish_ref::PublishRef;
 pub use reason::{
     AuthReasonCode, ConnackReasonCode, DisconnectReasonCode, PublishReasonCode, ReasonCode,
     Received, ReleaseReasonCode, Role, SubackReasonCode, UnsubackReasonCode,
@@ -49,7 +58,26 @@ pub use subscribe::{
     Subscription, SubscriptionView, Unsubscribe, UnsubscribePropertiesView, UnsubscribeView,
 };
 
-use crate::codec::{Body, DecodeError, Fault, FixedHeader, Parsed, Sink, Violation, be_u16, fail};
+use crate::codec::{
+    Body, DataTypeError, DecodeError, Fault, FixedHeader, PacketTooLarge, Parsed, Sink, Violation,
+    be_u16, fail,
+};
+use crate::topic::TopicError;
+
+/// Why a packet of borrowed values cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A topic name breaks a rule of section 4.7.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A string or binary data cannot be written.
+    #[error(transparent)]
+    Data(#[from] DataTypeError),
+    /// The packet is larger than the protocol can tell.
+    #[error(transparent)]
+    PacketTooLarge(#[from] PacketTooLarge),
+}
 
 /// How often a message is to arrive (section 4.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

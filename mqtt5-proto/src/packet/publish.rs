@@ -149,23 +149,56 @@ impl PutProperties for Publish<'_> {
         if let Some(properties) = self.properties {
             properties.put(sink);
         }
-        for identifier in self.subscription_identifiers {
-            sink.byte(0x0B);
-            sink.variable_byte_integer(identifier.get());
-        }
-        if let PublishTopic::NameAndAlias(_, alias) | PublishTopic::Alias(alias) = self.topic {
-            sink.byte(0x23);
-            sink.be_u16(alias.get());
-        }
+        let alias = match self.topic {
+            PublishTopic::NameAndAlias(_, alias) | PublishTopic::Alias(alias) => Some(alias),
+            PublishTopic::Name(_) => None,
+        };
+        put_numbers(self.subscription_identifiers, alias, sink);
+    }
+}
+
+/// Writes the properties that do not belong to the message.
+#[inline]
+pub(super) fn put_numbers<S: Sink>(
+    identifiers: &[SubscriptionIdentifier],
+    alias: Option<TopicAlias>,
+    sink: &mut S,
+) {
+    for identifier in identifiers {
+        sink.byte(0x0B);
+        sink.variable_byte_integer(identifier.get());
+    }
+    if let Some(alias) = alias {
+        sink.byte(0x23);
+        sink.be_u16(alias.get());
     }
 }
 
 #[inline]
-fn first_byte(delivery: Delivery, retain: bool) -> u8 {
+pub(super) fn first_byte(delivery: Delivery, retain: bool) -> u8 {
     (PacketType::Publish as u8) << 4
         | u8::from(delivery.dup()) << 3
         | (delivery.qos() as u8) << 1
         | u8::from(retain)
+}
+
+/// Writes what stands between the fixed header and the payload. An empty `topic` leaves it to an
+/// alias.
+#[inline]
+pub(super) fn put_head<S: Sink, P: PutProperties>(
+    topic: &[u8],
+    delivery: Delivery,
+    properties: Option<&P>,
+    sink: &mut S,
+) {
+    sink.length_prefixed(topic);
+    if let Some(id) = delivery.packet_id() {
+        sink.be_u16(id.get());
+    }
+    match properties {
+        Some(properties) => sink.section(properties),
+        None => sink.byte(0),
+    }
 }
 
 impl Body for Publish<'_> {
@@ -176,25 +209,21 @@ impl Body for Publish<'_> {
 
     #[inline]
     fn body<S: Sink>(&self, sink: &mut S) {
-        match self.topic {
-            PublishTopic::Name(topic) | PublishTopic::NameAndAlias(topic, _) => {
-                sink.length_prefixed(topic.as_bytes());
-            }
-            PublishTopic::Alias(_) => sink.be_u16(0),
-        }
-        if let Some(id) = self.delivery.packet_id() {
-            sink.be_u16(id.get());
-        }
-        match self {
-            // The usual case: no properties.
+        let topic = match self.topic {
+            PublishTopic::Name(topic) | PublishTopic::NameAndAlias(topic, _) => topic.as_bytes(),
+            PublishTopic::Alias(_) => &[],
+        };
+        // The usual case: no properties.
+        let without = matches!(
+            self,
             Self {
                 properties: None,
                 subscription_identifiers: [],
                 topic: PublishTopic::Name(_),
                 ..
-            } => sink.byte(0),
-            _ => sink.section(self),
-        }
+            }
+        );
+        put_head(topic, self.delivery, (!without).then_some(self), sink);
     }
 
     #[inline]
@@ -368,11 +397,7 @@ impl Body for PublishView<'_> {
     }
 
     fn body<S: Sink>(&self, sink: &mut S) {
-        sink.length_prefixed(self.topic);
-        if let Some(id) = self.delivery.packet_id() {
-            sink.be_u16(id.get());
-        }
-        sink.section(self);
+        put_head(self.topic, self.delivery, Some(self), sink);
     }
 
     fn tail(&self) -> &[u8] {

@@ -4,8 +4,7 @@ use super::{
     AckProperties, AckPropertiesView, Body, PacketId, PacketType, Parsed, ReasonCode, Received,
     Sink, SubackReasonCode, UnsubackReasonCode, Violation, fail, untabled,
 };
-use crate::codec::Fault;
-use crate::codec::PutProperties;
+use crate::codec::{Fault, PutProperties};
 
 macro_rules! answer_packet {
     ($(#[$doc:meta])* $Name:ident, $View:ident, $Reason:ident) => {

@@ -4,8 +4,7 @@ use super::{
     Body, PacketId, PacketType, Parsed, QoS, Sink, SubscriptionIdentifier, UserProperty, Violation,
     fail,
 };
-use crate::codec::PutProperties;
-use crate::codec::{byte, string};
+use crate::codec::{PutProperties, byte, string};
 use crate::topic::TopicFilter;
 
 property_view! {

@@ -40,12 +40,19 @@ impl Topic {
     /// [`TopicError`] if `name` breaks a rule of section 4.7.
     #[inline]
     pub fn new(name: &str) -> Result<Self, TopicError> {
+        Self::validate(name)?;
+        Ok(Self(Utf8String::copy_from(name)))
+    }
+
+    /// Whether `name` is a topic name.
+    #[inline]
+    pub(crate) fn validate(name: &str) -> Result<(), TopicError> {
         if !name.is_empty() && name.len() <= usize::from(u16::MAX) && is_plain_name(name) {
-            return Ok(Self(Utf8String::copy_from(name)));
+            return Ok(());
         }
         // One of the two says what is wrong.
         check(name.as_bytes())?;
-        Ok(Self(Utf8String::new(name)?))
+        Ok(Utf8String::validate(name)?)
     }
 
     /// Checks `name` and keeps it without copying.

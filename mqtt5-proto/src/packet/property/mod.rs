@@ -16,6 +16,7 @@ pub(crate) use section::Section;
 pub(crate) use values::Tolerated;
 pub use values::{PayloadFormatIndicator, SubscriptionIdentifier, TopicAlias, UserProperty};
 
+use super::EncodeError;
 use crate::codec::{Parsed, Sink, Utf8String};
 
 /// A type that stands in a property table.
@@ -43,6 +44,14 @@ pub trait Property: Sized {
     }
 
     fn put<S: Sink>(&self, sink: &mut S);
+}
+
+/// A type that stands in a table whose values can be borrowed: those are what a view returns.
+pub(crate) trait Borrowed: Property {
+    /// Whether the value may be written.
+    fn accept(view: Self::View<'_>) -> Result<(), EncodeError>;
+
+    fn put_view<S: Sink>(view: Self::View<'_>, sink: &mut S);
 }
 
 property_set! {

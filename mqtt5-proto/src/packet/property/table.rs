@@ -175,6 +175,60 @@ macro_rules! property_builder {
     };
 }
 
+/// Declares, from its table, what writes a property set of values that are borrowed.
+macro_rules! property_ref {
+    (
+        $(#[$doc:meta])*
+        $Ref:ident { $($kind:ident $id:literal $name:ident: $type:ident, $about:literal;)* }
+    ) => {
+        $(#[$doc])*
+        ///
+        /// The values are borrowed, and checked when they are written.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $Ref<'a> {
+            $(#[doc = $about] pub $name: property_ref!(@type $kind 'a $type),)*
+        }
+
+        impl $Ref<'_> {
+            #[inline]
+            pub(crate) fn check(&self) -> Result<(), $crate::packet::EncodeError> {
+                $(for value in self.$name.iter() {
+                    <$type as $crate::packet::property::Borrowed>::accept(*value)?;
+                })*
+                Ok(())
+            }
+
+            #[inline]
+            pub(crate) fn put<S: $crate::codec::Sink>(&self, sink: &mut S) {
+                $(for value in self.$name.iter() {
+                    sink.byte($id);
+                    <$type as $crate::packet::property::Borrowed>::put_view(*value, sink);
+                })*
+            }
+        }
+    };
+    (@type many $a:lifetime $type:ident) => { &$a [property_ref!(@value $a $type)] };
+    (@type once $a:lifetime $type:ident) => { Option<property_ref!(@value $a $type)> };
+    (@value $a:lifetime Utf8String) => { &$a str };
+    (@value $a:lifetime Topic) => { &$a str };
+    (@value $a:lifetime BinaryData) => { &$a [u8] };
+    (@value $a:lifetime UserProperty) => { (&$a str, &$a str) };
+    (@value $a:lifetime $number:ident) => { $number };
+}
+
+/// Declares two builders of a property set from one table: of values that are owned, and of values
+/// that are borrowed.
+macro_rules! property_builders {
+    (
+        $(#[$doc:meta])*
+        $Builder:ident, $Ref:ident
+        { $($kind:ident $id:literal $name:ident: $type:ident, $about:literal;)* }
+    ) => {
+        property_builder! { $(#[$doc])* $Builder { $($kind $id $name: $type, $about;)* } }
+        property_ref! { $(#[$doc])* $Ref { $($kind $id $name: $type, $about;)* } }
+    };
+}
+
 /// Declares view and builder of a property set from one table, and the way from one to the other.
 macro_rules! property_set {
     (

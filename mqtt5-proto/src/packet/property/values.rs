@@ -2,7 +2,7 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use super::Property;
+use super::{Borrowed, EncodeError, Property};
 use crate::codec::{
     BinaryData, DataTypeError, MAX_VARIABLE_BYTE_INTEGER, MaximumPacketSize, Parsed, Sink,
     Utf8String, Violation, be_u16, be_u32, binary, byte, fail, length_prefixed, string,
@@ -42,8 +42,63 @@ macro_rules! plain_property {
                 sink.$put($to_wire(*self));
             }
         }
+
+        impl Borrowed for $type {
+            #[inline]
+            fn accept(_: Self) -> Result<(), EncodeError> {
+                Ok(())
+            }
+
+            #[inline]
+            fn put_view<S: Sink>(view: Self, sink: &mut S) {
+                view.put(sink);
+            }
+        }
     };
 }
+
+macro_rules! borrowed_property {
+    ($type:ty, |$view:ident: $View:ty, $sink:ident| $accept:expr, $put:expr) => {
+        impl Borrowed for $type {
+            #[inline]
+            fn accept($view: $View) -> Result<(), EncodeError> {
+                $accept
+            }
+
+            #[inline]
+            fn put_view<S: Sink>($view: $View, $sink: &mut S) {
+                $put
+            }
+        }
+    };
+}
+
+borrowed_property!(
+    Utf8String,
+    |text: &str, sink| Ok(Utf8String::validate(text)?),
+    sink.length_prefixed(text.as_bytes())
+);
+borrowed_property!(
+    Topic,
+    |name: &str, sink| Ok(Topic::validate(name)?),
+    sink.length_prefixed(name.as_bytes())
+);
+borrowed_property!(
+    BinaryData,
+    |data: &[u8], sink| Ok(BinaryData::validate(data)?),
+    sink.length_prefixed(data)
+);
+borrowed_property!(
+    UserProperty,
+    |pair: (&str, &str), sink| {
+        Utf8String::validate(pair.0)?;
+        Ok(Utf8String::validate(pair.1)?)
+    },
+    {
+        sink.length_prefixed(pair.0.as_bytes());
+        sink.length_prefixed(pair.1.as_bytes());
+    }
+);
 
 plain_property!(u16, be_u16, 2, be_u16, |v| v);
 plain_property!(u32, be_u32, 4, be_u32, |v| v);
