@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use mqtt5_proto::Topic;
 use mqtt5_proto::codec::{BinaryData, Encode, Utf8String};
 use mqtt5_proto::packet::{
-    Connect, ConnectProperties, Delivery, MessageProperties, PacketId, Puback, Publish,
-    PublishReasonCode, PublishTopic, QoS, TopicAlias, UserProperty, Will,
+    Connect, ConnectProperties, ConnectPropertiesRef, ConnectRef, Delivery, MessageProperties,
+    MessagePropertiesRef, PacketId, Puback, Publish, PublishReasonCode, PublishRef, PublishTopic,
+    QoS, TopicAlias, UserProperty, Will, WillRef,
 };
 
 use crate::hand::{encode as hand, strict};
@@ -151,6 +152,16 @@ fn small() -> Vec<Contender> {
                 packet.encode(out).expect("small enough");
             },
         ),
+        write(
+            "ours, borrowed values",
+            Side::Ours,
+            read_publish,
+            |out: &mut BytesMut| {
+                let packet = PublishRef::new(black_box(s::TOPIC), black_box(&s::SMALL));
+                packet.encode(out).expect("legal");
+            },
+        )
+        .within_without_allocation(1.5),
     ];
     all.extend(peers::write_publish());
     all
@@ -205,6 +216,30 @@ fn full() -> Vec<Contender> {
             };
             packet.encode(out).expect("small enough");
         })
+        .within_without_allocation(1.5),
+        write(
+            "ours, borrowed values",
+            Side::Ours,
+            read_publish,
+            |out: &mut BytesMut| {
+                let properties = MessagePropertiesRef {
+                    content_type: Some(black_box(s::CONTENT_TYPE)),
+                    correlation_data: Some(black_box(s::CORRELATION)),
+                    user_properties: black_box(&s::USER_PROPERTIES),
+                    ..MessagePropertiesRef::default()
+                };
+                let packet = PublishRef {
+                    delivery: Delivery::AtLeastOnce {
+                        packet_id: packet_id(),
+                        dup: false,
+                    },
+                    topic_alias: TopicAlias::new(black_box(s::ALIAS)),
+                    properties: Some(&properties),
+                    ..PublishRef::new(black_box(s::TOPIC), black_box(&s::SMALL))
+                };
+                packet.encode(out).expect("legal");
+            },
+        )
         .within_without_allocation(1.5),
     ];
     all.extend(peers::write_full_publish());
@@ -275,6 +310,35 @@ fn our_connect() -> Connect {
     }
 }
 
+fn write_our_connect(values: &hand::Connect<'_>, out: &mut BytesMut) {
+    let will = WillRef {
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        delay_interval: values.will_delay,
+        properties: MessagePropertiesRef {
+            content_type: Some(values.will_content_type),
+            ..MessagePropertiesRef::default()
+        },
+        ..WillRef::new(values.will_topic, values.will_payload)
+    };
+    let packet = ConnectRef {
+        clean_start: true,
+        keep_alive: values.keep_alive,
+        client_id: values.client_id,
+        will: Some(&will),
+        user_name: Some(values.user_name),
+        password: Some(values.password),
+        authentication: None,
+        properties: ConnectPropertiesRef {
+            session_expiry_interval: Some(values.session_expiry),
+            receive_maximum: NonZeroU16::new(values.receive_maximum),
+            user_properties: values.user,
+            ..ConnectPropertiesRef::default()
+        },
+    };
+    packet.encode(out).expect("legal");
+}
+
 fn connect() -> Vec<Contender> {
     let by_hand = |checks| {
         move |out: &mut BytesMut| {
@@ -297,6 +361,13 @@ fn connect() -> Vec<Contender> {
         write("ours", Side::Ours, read_connect, |out: &mut BytesMut| {
             our_connect().encode(out).expect("small enough");
         })
+        .within_without_allocation(1.5),
+        write(
+            "ours, borrowed values",
+            Side::Ours,
+            read_connect,
+            |out: &mut BytesMut| write_our_connect(&black_box(connect_values()), out),
+        )
         .within_without_allocation(1.5),
     ];
     all.extend(peers::write_connect());
