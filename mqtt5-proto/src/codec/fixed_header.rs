@@ -105,27 +105,45 @@ fn error(packet_type: PacketType, violation: Violation) -> DecodeError {
     }
 }
 
-#[inline]
-fn check_first_byte(first: u8) -> Result<PacketType, DecodeError> {
+/// The first bytes that packets have: a bit for each.
+const FIRST_BYTES: [u64; 4] = {
+    let mut legal = [0; 4];
+    let mut first = 0_u8;
+    loop {
+        if first_byte_fault(first).is_none() {
+            legal[(first >> 6) as usize] |= 1 << (first & 63);
+        }
+        match first.checked_add(1) {
+            Some(next) => first = next,
+            None => break legal,
+        }
+    }
+};
+
+/// What is wrong with a first byte, if anything.
+const fn first_byte_fault(first: u8) -> Option<Violation> {
     let Some(packet_type) = PacketType::from_raw(first >> 4) else {
-        let violation = Violation::ReservedPacketType;
-        return Err(DecodeError {
-            violation,
-            packet: None,
-            offset: 0,
-        });
+        return Some(Violation::ReservedPacketType);
     };
     let flags = first & 0x0F;
-    let violation = match packet_type {
-        PacketType::Publish if flags & 0b0110 == 0b0110 => Violation::QoS3,
-        PacketType::Publish if flags & 0b1110 == 0b1000 => Violation::DupOnQoS0,
-        PacketType::Publish => return Ok(packet_type),
-        _ if flags == packet_type.reserved_flags() => return Ok(packet_type),
-        _ => Violation::FixedHeaderFlags,
-    };
-    Err(DecodeError {
-        violation,
-        packet: Some(packet_type),
-        offset: 0,
-    })
+    match packet_type {
+        PacketType::Publish if flags & 0b0110 == 0b0110 => Some(Violation::QoS3),
+        PacketType::Publish if flags & 0b1110 == 0b1000 => Some(Violation::DupOnQoS0),
+        PacketType::Publish => None,
+        _ if flags == packet_type.reserved_flags() => None,
+        _ => Some(Violation::FixedHeaderFlags),
+    }
+}
+
+#[inline]
+fn check_first_byte(first: u8) -> Result<PacketType, DecodeError> {
+    let legal = FIRST_BYTES[usize::from(first >> 6)];
+    match PacketType::from_raw(first >> 4) {
+        Some(packet_type) if legal >> (first & 63) & 1 != 0 => Ok(packet_type),
+        packet => Err(DecodeError {
+            violation: first_byte_fault(first).unwrap_or(Violation::FixedHeaderFlags),
+            packet,
+            offset: 0,
+        }),
+    }
 }
