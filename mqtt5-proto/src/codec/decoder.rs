@@ -116,8 +116,10 @@ impl Decoder {
     #[inline]
     pub fn next_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         match self.header(input)? {
-            Some(header) => Ok(self.take_frame(input, header.packet_size())),
-            None => {
+            Some(header) if header.packet_size() <= input.len() => {
+                Ok(self.take_frame(input, header.packet_size()))
+            }
+            _ => {
                 self.watch(input);
                 Ok(None)
             }
