@@ -8,7 +8,7 @@ use super::lifecycle::request_event;
 use super::messages::{AckAnswer, List};
 use super::outbound::Acked;
 use super::packet_ids::{PendingRequest, Request};
-use super::{Event, RequestVerdict, Session, Warning};
+use super::{RequestVerdict, Session, Warning};
 use crate::codec::{Encode, Violation};
 use crate::packet::{
     AckProperties, AckPropertiesView, PacketId, PacketType, PublishReasonCode, Pubrel, Received,
@@ -53,8 +53,7 @@ impl Session {
                 self.queue_pubrel(packet_id, reason_code);
             }
             Acked::Verdict(operation, verdict) => {
-                self.events
-                    .push_back(Event::Published { operation, verdict });
+                self.events.push_verdict(operation, verdict);
             }
             Acked::Violation => {
                 let packet = match kind {
@@ -109,7 +108,7 @@ impl Session {
         };
         let other = RequestVerdict::MalformedAnswer;
         let event = request_event(pending.operation, &pending.request, verdict, other);
-        self.events.push_back(event);
+        self.events.push(event);
     }
 
     pub(super) fn handle_unsuback(&mut self, unsuback: &UnsubackView<'_>) {
@@ -123,7 +122,7 @@ impl Session {
         };
         let other = RequestVerdict::MalformedAnswer;
         let event = request_event(pending.operation, &pending.request, other, verdict);
-        self.events.push_back(event);
+        self.events.push(event);
     }
 
     /// The request that an answer is for, whatever the answer says.

@@ -93,10 +93,10 @@ impl Session {
         });
         if auth.reason_code() == AuthReasonCode::Success {
             connection.auth = AuthState::Done;
-            self.events.push_back(Event::Reauthenticated(challenge));
+            self.events.push(Event::Reauthenticated(challenge));
         } else {
             connection.auth = AuthState::AwaitApplication;
-            self.events.push_back(Event::Challenge(challenge));
+            self.events.push(Event::Challenge(challenge));
         }
     }
 }

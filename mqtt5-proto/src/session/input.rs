@@ -116,7 +116,7 @@ impl Session {
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
-        self.events.push_back(Event::Warning(warning));
+        self.events.push(Event::Warning(warning));
     }
 
     pub(super) fn note_packet(&mut self, packet: PacketType, packet_id: Option<PacketId>) {
@@ -297,7 +297,7 @@ impl Session {
         if odd_response {
             self.warn(Warning::ResponseTopic);
         }
-        self.events.push_back(Event::Message(Message {
+        self.events.push(Event::Message(Message {
             publish,
             aliased_topic,
             token,
@@ -325,7 +325,7 @@ impl Session {
         let threshold = (connection.receive_maximum / 2).max(2);
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
             if let Some((first, waiting)) = self.inbound.stall(qos, threshold) {
-                self.events.push_back(Event::AcksStalled {
+                self.events.push(Event::AcksStalled {
                     qos,
                     first,
                     waiting,

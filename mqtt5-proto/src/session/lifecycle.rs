@@ -123,7 +123,7 @@ impl Session {
             session_lost,
             properties,
         };
-        self.events.push_back(Event::Connected(Box::new(connected)));
+        self.events.push(Event::Connected(Box::new(connected)));
     }
 
     fn warn_about(&mut self, properties: &ConnackProperties, connack: &ConnackView<'_>) {
@@ -183,7 +183,7 @@ impl Session {
             session_kept,
             repeated,
         };
-        self.events.push_back(Event::Disconnected(Box::new(end)));
+        self.events.push(Event::Disconnected(Box::new(end)));
     }
 
     /// Acknowledgements of which it is not known that they left.
@@ -215,8 +215,7 @@ impl Session {
             if let Some((operation, message)) = self.outbound.take(place) {
                 let message = Some(Box::new(message));
                 let verdict = PublishVerdict::Unknown { message };
-                self.events
-                    .push_back(Event::Published { operation, verdict });
+                self.events.push_verdict(operation, verdict);
             }
         }
         while let Some(place) = unsent {
@@ -238,8 +237,7 @@ impl Session {
             let verdict = PublishVerdict::NeverSent {
                 message: Box::new(message),
             };
-            self.events
-                .push_back(Event::Published { operation, verdict });
+            self.events.push_verdict(operation, verdict);
         }
     }
 
@@ -251,7 +249,7 @@ impl Session {
             requests.partition(|pending| pending.start < transmitted);
         for pending in sent {
             self.outbound.settle(None);
-            self.events.push_back(request_event(
+            self.events.push(request_event(
                 pending.operation,
                 &pending.request,
                 RequestVerdict::Unknown,
@@ -293,8 +291,7 @@ impl Session {
     /// The session is over on our side.
     pub(super) fn end_session(&mut self) {
         for (operation, verdict) in self.outbound.end_session() {
-            self.events
-                .push_back(Event::Published { operation, verdict });
+            self.events.push_verdict(operation, verdict);
         }
         self.inbound.end_session();
         self.identity.has_session = false;
@@ -317,7 +314,7 @@ impl Session {
         self.never_sent(List::WaitingQos0);
         for (operation, request) in core::mem::take(&mut self.outbound.requests) {
             self.outbound.settle(None);
-            self.events.push_back(request_event(
+            self.events.push(request_event(
                 operation,
                 &request,
                 RequestVerdict::NeverSent,
@@ -332,8 +329,7 @@ impl Session {
             let verdict = PublishVerdict::Expired {
                 message: Box::new(message),
             };
-            self.events
-                .push_back(Event::Published { operation, verdict });
+            self.events.push_verdict(operation, verdict);
         }
         let Some(connection) = &mut self.connection else {
             return;

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod error;
 mod event;
+mod events;
 mod exchange;
 mod id_map;
 mod inbound;
@@ -20,7 +21,7 @@ mod packet_ids;
 mod request;
 mod transmit;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::boxed::Box;
 
 pub use config::SessionConfig;
 pub use error::{AckError, Refused, Rule};
@@ -38,6 +39,7 @@ use crate::packet::{ApplicationMessage, Disconnect, PublishReasonCode, Role};
 use crate::time::Instant;
 
 use connection::Connection;
+use events::Events;
 use inbound::Inbound;
 use lifecycle::Identity;
 use outbound::Outbound;
@@ -50,7 +52,7 @@ pub struct Session {
     outbound: Outbound,
     inbound: Inbound,
     connection: Option<Connection>,
-    events: VecDeque<Event>,
+    events: Events,
 }
 
 /// Says where the session stands. What waits to be sent may hold passwords and is left out.
@@ -89,7 +91,7 @@ impl Session {
             outbound: Outbound::default(),
             inbound: Inbound::default(),
             connection: None,
-            events: VecDeque::new(),
+            events: Events::default(),
         }
     }
 
@@ -380,6 +382,6 @@ impl Session {
     /// The next event; `None` if nothing more happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 }

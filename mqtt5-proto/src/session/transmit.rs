@@ -6,12 +6,13 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use super::connection::{Connection, Mark, Marked};
+use super::events::Events;
 use super::lifecycle::request_event;
 use super::limits::{FIRST_ID, delivery};
 use super::messages::{Content, List, Place};
 use super::outbound::Outbound;
 use super::packet_ids::{PacketIds, PendingRequest, Request};
-use super::{Event, Limits, OperationId, Phase, PublishVerdict, RequestVerdict, Rule, Session};
+use super::{Limits, OperationId, Phase, PublishVerdict, RequestVerdict, Rule, Session};
 use crate::codec::{Encode, encode_counted, encode_head, packet_size};
 use crate::packet::{ApplicationMessage, Delivery, PacketId, QoS};
 use crate::time::Instant;
@@ -86,8 +87,7 @@ impl Session {
                 match put_message(&mut self.outbound, limits, offset, now, out) {
                     Step::Written(tail) => payload = tail,
                     Step::Settled(operation, verdict) => {
-                        self.events
-                            .push_back(Event::Published { operation, verdict });
+                        self.events.push_verdict(operation, verdict);
                     }
                     Step::Blocked => break,
                 }
@@ -143,8 +143,7 @@ impl Session {
             && let Some(operation) = self.outbound.finish_sent(place)
         {
             let verdict = PublishVerdict::Sent;
-            self.events
-                .push_back(Event::Published { operation, verdict });
+            self.events.push_verdict(operation, verdict);
         }
     }
 }
@@ -183,7 +182,7 @@ fn take_control(connection: &mut Connection, unsent_acks: usize, out: &mut Bytes
 fn put_requests(
     outbound: &mut Outbound,
     connection: &Connection,
-    events: &mut alloc::collections::VecDeque<Event>,
+    events: &mut Events,
     start: usize,
     out: &mut BytesMut,
 ) {
@@ -198,7 +197,7 @@ fn put_requests(
             outbound.settle(None);
             let subscribed = RequestVerdict::Rejected { rule };
             let unsubscribed = RequestVerdict::Rejected { rule };
-            events.push_back(request_event(operation, &request, subscribed, unsubscribed));
+            events.push(request_event(operation, &request, subscribed, unsubscribed));
             continue;
         }
         let offset = connection.polled + (out.len() - start) as u64;
