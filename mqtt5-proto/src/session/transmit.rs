@@ -48,8 +48,10 @@ pub enum Transmit {
 
 /// What became of the attempt to send the next message.
 enum Step {
-    /// Written; behind the buffer comes a payload, if it is large.
-    Written(Option<Bytes>),
+    /// Written.
+    Written,
+    /// Written but for the payload, which is large and comes behind the buffer.
+    WrittenBefore(Bytes),
     /// Taken out of the way with a verdict.
     Settled(OperationId, PublishVerdict),
     /// Nothing can go now.
@@ -62,15 +64,22 @@ impl Session {
     /// Stops on its own while 256 KiB wait for
     /// [`handle_transmitted`](Self::handle_transmitted), so that a peer which does not read
     /// cannot make `out` grow.
+    #[inline]
     pub fn poll_transmit(&mut self, out: &mut BytesMut, now: Instant) -> Option<Transmit> {
-        let connection = self.connection.as_mut()?;
+        let connection = self.connection.as_ref()?;
         let idle = connection.control.is_empty() && !self.outbound.has_waiting();
         if idle && connection.phase == Phase::Connected {
             return None;
         }
+        self.transmit(out, now)
+    }
+
+    fn transmit(&mut self, out: &mut BytesMut, now: Instant) -> Option<Transmit> {
+        let connection = self.connection.as_mut()?;
         let start = out.len();
+        let room = connection.room();
         // A peer that does not read does not hold up the end.
-        if connection.phase == Phase::Closing || has_room(connection, out, start) {
+        if !connection.control.is_empty() && (room > 0 || connection.phase == Phase::Closing) {
             take_control(connection, self.inbound.unsent_acks(), out);
         }
         let mut payload = None;
@@ -78,14 +87,16 @@ impl Session {
             if !self.outbound.requests.is_empty() {
                 put_requests(&mut self.outbound, connection, &mut self.events, start, out);
             }
-            while payload.is_none()
-                && out.len() - start < CHUNK
-                && has_room(connection, out, start)
+            while out.len() - start < room.min(CHUNK)
                 && let Some(limits) = &connection.limits
             {
                 let offset = connection.polled + (out.len() - start) as u64;
                 match put_message(&mut self.outbound, limits, offset, now, out) {
-                    Step::Written(tail) => payload = tail,
+                    Step::Written => {}
+                    Step::WrittenBefore(tail) => {
+                        payload = Some(tail);
+                        break;
+                    }
                     Step::Settled(operation, verdict) => {
                         self.events.push_verdict(operation, verdict);
                     }
@@ -108,6 +119,7 @@ impl Session {
     }
 
     /// The transport took `bytes` more bytes of what was handed out.
+    #[inline]
     pub fn handle_transmitted(&mut self, bytes: usize, now: Instant) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -120,14 +132,24 @@ impl Session {
                 keep_alive.handle_sent(connection.transmitted, now);
             }
         }
-        while connection
+        if !connection.marks.is_empty() {
+            self.pass_marks();
+        }
+        if self.outbound.messages.first(List::WrittenQos0).is_some() {
+            self.finish_qos0();
+        }
+    }
+
+    /// What follows from the bytes that the transport took.
+    fn pass_marks(&mut self) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let transmitted = connection.transmitted;
+        while let Some(mark) = connection
             .marks
-            .front()
-            .is_some_and(|mark| mark.end <= connection.transmitted)
+            .pop_front_if(|mark| mark.end <= transmitted)
         {
-            let Some(mark) = connection.marks.pop_front() else {
-                break;
-            };
             match mark.what {
                 Marked::Acks(count) => {
                     connection.marked_acks -= count;
@@ -136,27 +158,33 @@ impl Session {
                 Marked::Disconnect => connection.disconnect_sent = true,
             }
         }
-        let transmitted = connection.transmitted;
+    }
+
+    /// Messages of QoS 0 are done when the transport has taken them.
+    fn finish_qos0(&mut self) {
+        let transmitted = self.connection.as_ref().map_or(0, |c| c.transmitted);
         while let Some(place) = self.outbound.messages.first(List::WrittenQos0)
             && let Some(message) = self.outbound.messages.get(place)
             && message.start + packet_size(message.remaining_length) as u64 <= transmitted
             && let Some(operation) = self.outbound.finish_sent(place)
         {
-            let verdict = PublishVerdict::Sent;
-            self.events.push_verdict(operation, verdict);
+            self.events.push_verdict(operation, PublishVerdict::Sent);
         }
     }
 }
 
-fn has_room(connection: &Connection, out: &BytesMut, start: usize) -> bool {
-    connection.polled + (out.len() - start) as u64 - connection.transmitted < WINDOW
+impl Connection {
+    /// How many bytes may still be handed out before the transport takes some, give or take a
+    /// packet.
+    #[inline]
+    fn room(&self) -> usize {
+        let waiting = self.polled - self.transmitted;
+        usize::try_from(WINDOW.saturating_sub(waiting)).unwrap_or(usize::MAX)
+    }
 }
 
 /// Moves the answers to `out`, with a mark behind the acknowledgements among them.
 fn take_control(connection: &mut Connection, unsent_acks: usize, out: &mut BytesMut) {
-    if connection.control.is_empty() {
-        return;
-    }
     let start = connection.polled;
     let end = start + connection.control.len() as u64;
     out.extend_from_slice(&connection.control);
@@ -189,7 +217,7 @@ fn put_requests(
     let Some(limits) = &connection.limits else {
         return;
     };
-    while outbound.packet_ids.has_free() && has_room(connection, out, start) {
+    while outbound.packet_ids.has_free() && out.len() - start < connection.room() {
         let Some((operation, request)) = outbound.requests.pop_front() else {
             return;
         };
@@ -241,13 +269,8 @@ fn put_message(
     out: &mut BytesMut,
 ) -> Step {
     let quota = outbound.in_flight < usize::from(limits.receive_maximum.get());
-    let qos0 = outbound.messages.first(List::WaitingQos0);
-    if let Some(place) = outbound.resend {
-        return match qos0 {
-            _ if quota => put_again(outbound, limits, place, offset, now, out),
-            Some(place) => put_first(outbound, limits, place, offset, now, out),
-            None => Step::Blocked,
-        };
+    if quota && let Some(place) = outbound.resend {
+        return put_again(outbound, limits, place, offset, now, out);
     }
     let first = outbound
         .messages
@@ -259,7 +282,7 @@ fn put_message(
             .get(place)
             .map(|message| message.operation)
     };
-    let next = match (first, qos0) {
+    let next = match (first, outbound.messages.first(List::WaitingQos0)) {
         (Some(first), Some(qos0)) if operation(first) < operation(qos0) => Some(first),
         (first, qos0) => qos0.or(first),
     };
@@ -310,7 +333,7 @@ fn put_first(
         }
     };
     outgoing.start = offset;
-    let tail = write(
+    let step = write(
         message,
         outgoing.remaining_length,
         delivery,
@@ -319,7 +342,7 @@ fn put_first(
         out,
     );
     outbound.messages.move_last(place, list);
-    Step::Written(tail)
+    step
 }
 
 /// Sends a message again that an earlier connection had taken on.
@@ -347,14 +370,14 @@ fn put_again(
     outgoing.start = offset;
     outbound.in_flight += 1;
     let (delivery, expires) = (delivery(message.qos, id, true), outgoing.expires());
-    Step::Written(write(
+    write(
         message,
         outgoing.remaining_length,
         delivery,
         expires,
         now,
         out,
-    ))
+    )
 }
 
 /// The verdict of a message that was taken out of the way.
@@ -368,7 +391,7 @@ fn settled(
     }
 }
 
-/// Writes a PUBLISH; a large payload is returned instead of copied.
+/// Writes a PUBLISH; a large payload is not copied.
 #[inline]
 fn write(
     message: &ApplicationMessage,
@@ -377,7 +400,7 @@ fn write(
     expires: Option<Instant>,
     now: Instant,
     out: &mut BytesMut,
-) -> Option<Bytes> {
+) -> Step {
     let mut publish = message.to_publish(delivery);
     let shortened;
     if let Some(expires) = expires
@@ -391,10 +414,10 @@ fn write(
     }
     if message.payload.len() < LARGE_PAYLOAD {
         encode_counted(&publish, remaining_length, out);
-        return None;
+        return Step::Written;
     }
     encode_head(&publish, remaining_length, out);
-    Some(message.payload.clone())
+    Step::WrittenBefore(message.payload.clone())
 }
 
 /// What is left until `expires`, rounded up. An exchange that was begun goes on when nothing is
