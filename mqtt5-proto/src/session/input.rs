@@ -48,20 +48,13 @@ impl Session {
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> InputStatus {
         self.note_received(input, now);
         let status = loop {
-            let Some(connection) = self
-                .connection
-                .as_mut()
-                .filter(|c| c.phase != Phase::Closing)
-            else {
-                input.clear();
+            self.take_plain_acks(input);
+            if let Some(status) = self.rests() {
+                break status;
+            }
+            let Some(connection) = &mut self.connection else {
                 break InputStatus::Closed;
             };
-            if self.events.len() >= MAX_EVENTS {
-                break InputStatus::EventsWaiting;
-            }
-            if connection.control.len() >= MAX_CONTROL {
-                break InputStatus::OutputFull;
-            }
             connection.last_packet = None;
             match connection.decoder.header(input) {
                 Ok(Some(header)) if header.packet_size() <= input.len() => {
@@ -76,10 +69,57 @@ impl Session {
                 Err(error) => self.close_for(error),
             }
         };
+        if status == InputStatus::Closed {
+            input.clear();
+        }
         if let Some(connection) = &mut self.connection {
             connection.input_left = input.len();
         }
         status
+    }
+
+    /// Why no packet may be taken now.
+    #[inline]
+    fn rests(&self) -> Option<InputStatus> {
+        match &self.connection {
+            Some(connection) if connection.phase != Phase::Closing => {
+                if self.events.len() >= MAX_EVENTS {
+                    Some(InputStatus::EventsWaiting)
+                } else if connection.control.len() >= MAX_CONTROL {
+                    Some(InputStatus::OutputFull)
+                } else {
+                    None
+                }
+            }
+            _ => Some(InputStatus::Closed),
+        }
+    }
+
+    /// Takes the acknowledgements from the front of `input` that are as short as most are. They
+    /// are passed over together.
+    #[inline]
+    fn take_plain_acks(&mut self, input: &mut BytesMut) {
+        let mut taken = 0;
+        while let Some((packet_type, packet_id)) = plain_ack(input.get(taken..).unwrap_or_default())
+            && self.takes_plain_ack()
+        {
+            self.handle_plain_ack(packet_type, packet_id);
+            taken += PLAIN_ACK;
+        }
+        if taken > 0
+            && let Some(connection) = &mut self.connection
+        {
+            connection.decoder.skip(input, taken);
+        }
+    }
+
+    /// Whether nothing speaks against an acknowledgement now.
+    #[inline]
+    fn takes_plain_ack(&self) -> bool {
+        self.rests().is_none()
+            && self.connection.as_ref().is_some_and(|connection| {
+                connection.phase == Phase::Connected && connection.decoder.admits(PLAIN_ACK)
+            })
     }
 
     fn note_received(&mut self, input: &BytesMut, now: Instant) {
@@ -159,10 +199,7 @@ impl Session {
             return Ok(());
         }
         let packet = input.get(..size).unwrap_or_default();
-        match plain_ack(packet) {
-            Some(packet_id) if connected => self.handle_plain_ack(packet_type, packet_id),
-            _ => self.handle_other(Packet::parse(packet)?, connected),
-        }
+        self.handle_other(Packet::parse(packet)?, connected);
         if let Some(connection) = &mut self.connection {
             connection.decoder.skip(input, size);
         }
@@ -367,14 +404,21 @@ impl Session {
     }
 }
 
-/// The Packet Identifier of a PUBACK, PUBREC, PUBREL or PUBCOMP that is as short as most are: all
+/// The size of an acknowledgement that says only that all went well.
+const PLAIN_ACK: usize = 4;
+
+/// The PUBACK, PUBREC, PUBREL or PUBCOMP at the start of `input`, if it is as short as most are: all
 /// went well, and there is nothing to add.
 #[inline]
-fn plain_ack(packet: &[u8]) -> Option<PacketId> {
-    match *packet {
-        [0x40 | 0x50 | 0x62 | 0x70, 2, high, low] => PacketId::new(u16::from_be_bytes([high, low])),
-        _ => None,
-    }
+fn plain_ack(input: &[u8]) -> Option<(PacketType, PacketId)> {
+    let (packet_type, high, low) = match *input {
+        [0x40, 2, high, low, ..] => (PacketType::Puback, high, low),
+        [0x50, 2, high, low, ..] => (PacketType::Pubrec, high, low),
+        [0x62, 2, high, low, ..] => (PacketType::Pubrel, high, low),
+        [0x70, 2, high, low, ..] => (PacketType::Pubcomp, high, low),
+        _ => return None,
+    };
+    Some((packet_type, PacketId::new(u16::from_be_bytes([high, low]))?))
 }
 
 fn packet_id(packet: &Packet<'_>) -> Option<PacketId> {
