@@ -11,8 +11,8 @@ use super::packet_ids::{PendingRequest, Request};
 use super::{RequestVerdict, Session, Warning};
 use crate::codec::{Encode, Violation};
 use crate::packet::{
-    AckProperties, AckPropertiesView, PacketId, PacketType, PublishReasonCode, Pubrel, Received,
-    ReleaseReasonCode, SubackView, UnsubackView,
+    AckProperties, AckPropertiesView, PacketId, PacketType, Pubrel, Received, ReleaseReasonCode,
+    SubackView, UnsubackView,
 };
 
 impl Session {
@@ -20,16 +20,15 @@ impl Session {
     #[inline]
     pub(super) fn handle_plain_ack(&mut self, packet_type: PacketType, packet_id: PacketId) {
         self.note_packet(packet_type, Some(packet_id));
-        let success = Some((Received::Tabled(PublishReasonCode::Success), None));
-        match packet_type {
-            PacketType::Puback => self.handle_ack(packet_id, ToSender::Puback, success, None),
-            PacketType::Pubrec => self.handle_ack(packet_id, ToSender::Pubrec, success, None),
-            PacketType::Pubcomp => {
-                let code = Some(Received::Tabled(ReleaseReasonCode::Success));
-                self.handle_ack(packet_id, ToSender::Pubcomp, None, code);
-            }
-            _ => self.handle_pubrel(packet_id),
-        }
+        let success = Some(Received::Tabled(ReleaseReasonCode::Success));
+        let (kind, completion) = match packet_type {
+            PacketType::Puback => (ToSender::Puback, None),
+            PacketType::Pubrec => (ToSender::Pubrec, None),
+            PacketType::Pubcomp => (ToSender::Pubcomp, success),
+            _ => return self.handle_pubrel(packet_id),
+        };
+        let acked = self.outbound.handle_ack(packet_id, kind, None, completion);
+        self.follow_ack(packet_id, kind, acked);
     }
 
     pub(super) fn handle_ack(
@@ -39,10 +38,15 @@ impl Session {
         answer: Option<AckAnswer>,
         completion: Option<Received<ReleaseReasonCode>>,
     ) {
-        match self
+        let acked = self
             .outbound
-            .handle_ack(packet_id, kind, answer, completion)
-        {
+            .handle_ack(packet_id, kind, answer, completion);
+        self.follow_ack(packet_id, kind, acked);
+    }
+
+    #[inline(always)]
+    fn follow_ack(&mut self, packet_id: PacketId, kind: ToSender, acked: Acked) {
+        match acked {
             Acked::Nothing => {}
             Acked::Release { known } => {
                 let reason_code = if known {

@@ -151,8 +151,9 @@ impl Outbound {
             || self.resend.is_some()
     }
 
-    /// Carries out what the table of exchanges says to an acknowledgement of `packet_id`.
-    #[inline]
+    /// Carries out what the table of exchanges says to an acknowledgement of `packet_id`. Without an
+    /// `answer` a PUBACK or PUBREC says that all went well.
+    #[inline(always)]
     pub(super) fn handle_ack(
         &mut self,
         packet_id: PacketId,
@@ -197,7 +198,7 @@ impl Outbound {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(
         &mut self,
         packet_id: PacketId,
