@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use super::OperationId;
 use super::exchange::Sender;
@@ -38,6 +39,16 @@ pub(super) struct Outgoing {
     links: Links,
 }
 
+/// What is known of a message when it is accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    pub(super) operation: OperationId,
+    pub(super) at: Instant,
+    pub(super) qos: QoS,
+    /// The Remaining Length of its PUBLISH.
+    pub(super) remaining_length: u32,
+}
+
 /// What is kept of a message.
 #[derive(Debug)]
 pub(super) enum Content {
@@ -49,29 +60,23 @@ pub(super) enum Content {
 }
 
 impl Outgoing {
-    pub(super) fn new(
-        operation: OperationId,
-        message: ApplicationMessage,
-        remaining_length: u32,
-        accepted: Instant,
-    ) -> Self {
-        let state = match message.qos {
-            QoS::ExactlyOnce => Sender::AwaitPubrec,
-            _ => Sender::AwaitPuback,
-        };
-        Self {
-            operation: Some(operation),
-            content: Content::Message(message),
-            accepted,
-            start: 0,
-            remaining_length,
-            packet_id: None,
-            state,
-            sent: false,
-            counted: false,
-            links: Links::default(),
-        }
-    }
+    /// What a free place holds.
+    const NONE: Self = Self {
+        operation: None,
+        content: Content::Gone,
+        accepted: Instant::ZERO,
+        start: 0,
+        remaining_length: 0,
+        packet_id: None,
+        state: Sender::AwaitPuback,
+        sent: false,
+        counted: false,
+        links: Links {
+            previous: None,
+            next: None,
+            list: List::None,
+        },
+    };
 
     /// The message, which is handed back.
     pub(super) fn take_message(&mut self) -> Option<ApplicationMessage> {
@@ -95,10 +100,15 @@ impl Outgoing {
     /// When the message expires, if it does.
     #[inline]
     pub(super) fn expires(&self) -> Option<Instant> {
-        let properties = self.message()?.properties.as_ref()?;
-        let seconds = properties.message_expiry_interval?;
-        Some(self.accepted + core::time::Duration::from_secs(seconds.into()))
+        expiry(self.message()?, self.accepted)
     }
+}
+
+/// When `message`, which was accepted then, expires, if it does.
+#[inline]
+pub(super) fn expiry(message: &ApplicationMessage, accepted: Instant) -> Option<Instant> {
+    let seconds = message.properties.as_ref()?.message_expiry_interval?;
+    Some(accepted + Duration::from_secs(seconds.into()))
 }
 
 /// Where a message is kept: one more than its index.
@@ -176,25 +186,46 @@ impl Messages {
         self.places.get_mut(place.index())
     }
 
-    /// Gives `message` a place, last in `list`; `None` if there are 4,294,967,295 already.
+    /// A place for a message that was accepted, last in `list`; `None` if there are 4,294,967,295
+    /// already. All but its content is as it is to be.
     #[inline]
-    pub(super) fn insert(&mut self, message: Outgoing, list: List) -> Option<Place> {
+    pub(super) fn add(&mut self, accepted: Accepted, list: List) -> Option<&mut Outgoing> {
         let place = match self.free {
-            Some(place) => {
-                let free = self.places.get_mut(place.index())?;
-                self.free = free.links.next;
-                *free = message;
-                place
-            }
-            None => {
-                let number = u32::try_from(self.places.len() + 1).ok()?;
-                grow_slowly(&mut self.places);
-                self.places.push(message);
-                Place(NonZeroU32::new(number)?)
-            }
+            Some(place) => place,
+            None => self.grow()?,
         };
-        self.link_last(place, list);
-        Some(place)
+        let previous = self.ends_mut(list).last.replace(place);
+        match previous.and_then(|previous| self.get_mut(previous)) {
+            Some(previous) => previous.links.next = Some(place),
+            None => self.ends_mut(list).first = Some(place),
+        }
+        let free = self.places.get_mut(place.index())?;
+        self.free = free.links.next;
+        free.operation = Some(accepted.operation);
+        free.accepted = accepted.at;
+        free.start = 0;
+        free.remaining_length = accepted.remaining_length;
+        free.packet_id = None;
+        free.state = match accepted.qos {
+            QoS::ExactlyOnce => Sender::AwaitPubrec,
+            _ => Sender::AwaitPuback,
+        };
+        free.sent = false;
+        free.counted = false;
+        free.links = Links {
+            previous,
+            next: None,
+            list,
+        };
+        Some(free)
+    }
+
+    /// A new place.
+    fn grow(&mut self) -> Option<Place> {
+        let number = u32::try_from(self.places.len() + 1).ok()?;
+        grow_slowly(&mut self.places);
+        self.places.push(Outgoing::NONE);
+        Some(Place(NonZeroU32::new(number)?))
     }
 
     /// Ends a message: takes it out of its list and frees its place. What was not taken out of it

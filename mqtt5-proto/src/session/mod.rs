@@ -165,8 +165,14 @@ impl Session {
         now: Instant,
     ) -> Result<OperationId, Refused<ApplicationMessage>> {
         match self.check_publish(&message) {
-            Ok(remaining_length) => {
-                Ok(self.outbound.accept_message(message, remaining_length, now))
+            Ok((remaining_length, cost)) => {
+                let (operation, place) =
+                    self.outbound
+                        .accept_message(&message, remaining_length, cost, now);
+                if let Some(place) = place {
+                    *place = messages::Content::Message(message);
+                }
+                Ok(operation)
             }
             Err(rule) => Err(Refused {
                 rule,
@@ -183,8 +189,9 @@ impl Session {
             .is_some_and(|connection| connection.end == Some(EndReason::Requested))
     }
 
-    /// The Remaining Length of its PUBLISH.
-    fn check_publish(&self, message: &ApplicationMessage) -> Result<u32, Rule> {
+    /// The Remaining Length of its PUBLISH, and what it counts to the budget of bytes.
+    #[inline]
+    fn check_publish(&self, message: &ApplicationMessage) -> Result<(u32, usize), Rule> {
         if !message.payload_fits_format() {
             return Err(Rule::PayloadFormat);
         }
@@ -199,13 +206,14 @@ impl Session {
         if let Some(limits) = self.limits().filter(|_| connected) {
             limits.check_message(message, remaining_length)?;
         }
-        let bytes = self.outbound.bytes.saturating_add(outbound::cost(message));
+        let cost = outbound::cost(message);
+        let bytes = self.outbound.bytes.saturating_add(cost);
         if self.outbound.operations >= self.config.outbound_messages.min(messages::MAXIMUM)
             || (bytes > self.config.outbound_bytes && self.outbound.operations > 0)
         {
             return Err(Rule::QueueFull);
         }
-        Ok(remaining_length)
+        Ok((remaining_length, cost))
     }
 
     /// Subscribes (section 3.8). The verdict comes as [`Event::Subscribed`].

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::exchange::{Sender, SenderStep, ToSender, sender};
-use super::messages::{AckAnswer, Content, List, Messages, Outgoing, Place};
+use super::messages::{Accepted, AckAnswer, Content, List, Messages, Outgoing, Place, expiry};
 use super::packet_ids::{PacketIds, Request};
 use super::{Acknowledgement, OperationId, PublishVerdict};
 use crate::packet::{
@@ -37,6 +37,14 @@ fn properties_cost(properties: &MessageProperties) -> usize {
         .as_ref()
         .map_or(0, |topic| topic.as_bytes().len());
     users.sum::<usize>() + data + content + topic + 256
+}
+
+#[inline]
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What an acknowledgement led to.
@@ -78,33 +86,36 @@ impl Outbound {
         operation
     }
 
+    /// Where `message` is to be put, which counts `cost`.
+    // Not handed over, so that it is moved but once: from where the application had it.
     #[inline]
     pub(super) fn accept_message(
         &mut self,
-        message: ApplicationMessage,
+        message: &ApplicationMessage,
         remaining_length: u32,
+        cost: usize,
         now: Instant,
-    ) -> OperationId {
-        self.bytes += cost(&message);
-        let operation = self.accept();
+    ) -> (OperationId, Option<&mut Content>) {
+        self.bytes += cost;
+        self.next_expiry = earliest(self.next_expiry, expiry(message, now));
         let list = match message.qos {
             QoS::AtMostOnce => List::WaitingQos0,
             _ => List::Waiting,
         };
-        let expires = message.properties.is_some();
-        let outgoing = Outgoing::new(operation, message, remaining_length, now);
+        let accepted = Accepted {
+            operation: self.accept(),
+            at: now,
+            qos: message.qos,
+            remaining_length,
+        };
         // There are places for as many as memory could hold.
-        let place = self.messages.insert(outgoing, list);
-        if expires && let Some(place) = place {
-            self.note_expiry(place);
-        }
-        operation
+        let place = self.messages.add(accepted, list);
+        (accepted.operation, place.map(|place| &mut place.content))
     }
 
     pub(super) fn note_expiry(&mut self, place: Place) {
-        if let Some(expires) = self.messages.get(place).and_then(Outgoing::expires) {
-            self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
-        }
+        let expires = self.messages.get(place).and_then(Outgoing::expires);
+        self.next_expiry = earliest(self.next_expiry, expires);
     }
 
     /// The operation has its verdict, and its message is handed back or gone.
