@@ -32,7 +32,7 @@ pub(crate) use data_type::{
     variable_byte_integer,
 };
 pub(crate) use encode::{
-    Body, PutProperties, Sink, encode_counted, encode_head, packet_size, remaining_length,
+    Body, Count, PutProperties, Sink, encode_head, packet_size, remaining_length,
 };
 pub(crate) use error::{Fault, fail};
 pub(crate) use scan::{has_wildcard, is_plain_name};

@@ -156,9 +156,14 @@ impl Outbound {
     /// Whether anything waits to be sent, if only for the quota.
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {
+        self.has_waiting_message() || !self.requests.is_empty()
+    }
+
+    /// Whether a message waits to be sent, for the first time or again.
+    #[inline]
+    pub(super) fn has_waiting_message(&self) -> bool {
         self.messages.first(List::Waiting).is_some()
             || self.messages.first(List::WaitingQos0).is_some()
-            || !self.requests.is_empty()
             || self.resend.is_some()
     }
 

@@ -9,12 +9,12 @@ use super::connection::{Connection, Mark, Marked};
 use super::events::Events;
 use super::lifecycle::request_event;
 use super::limits::{FIRST_ID, delivery};
-use super::messages::{Content, List, Place};
+use super::messages::{Content, List, Outgoing, Place};
 use super::outbound::Outbound;
 use super::packet_ids::{PacketIds, PendingRequest, Request};
 use super::{Limits, OperationId, Phase, PublishVerdict, RequestVerdict, Rule, Session};
-use crate::codec::{Encode, encode_counted, encode_head, packet_size};
-use crate::packet::{ApplicationMessage, Delivery, PacketId, QoS};
+use crate::codec::{Encode, encode_head, packet_size};
+use crate::packet::{ApplicationMessage, Delivery, PacketId, Publish, QoS};
 use crate::time::Instant;
 
 /// How much one call puts into the caller's buffer, give or take a packet.
@@ -47,13 +47,15 @@ pub enum Transmit {
 }
 
 /// What became of the attempt to send the next message.
+#[derive(Clone, Copy)]
 enum Step {
     /// Written.
     Written,
-    /// Written but for the payload, which is large and comes behind the buffer.
-    WrittenBefore(Bytes),
+    /// Written but for the payload of the message at this place, which is large and comes behind
+    /// the buffer.
+    WrittenHead(Place),
     /// Taken out of the way with a verdict.
-    Settled(OperationId, PublishVerdict),
+    Settled,
     /// Nothing can go now.
     Blocked,
 }
@@ -88,17 +90,17 @@ impl Session {
                 put_requests(&mut self.outbound, connection, &mut self.events, start, out);
             }
             while out.len() - start < room.min(CHUNK)
+                && self.outbound.has_waiting_message()
                 && let Some(limits) = &connection.limits
             {
                 let offset = connection.polled + (out.len() - start) as u64;
-                match put_message(&mut self.outbound, limits, offset, now, out) {
-                    Step::Written => {}
-                    Step::WrittenBefore(tail) => {
-                        payload = Some(tail);
+                let (outbound, events) = (&mut self.outbound, &mut self.events);
+                match put_message(outbound, events, limits, offset, now, out) {
+                    Step::Written | Step::Settled => {}
+                    Step::WrittenHead(place) => {
+                        let message = outbound.messages.get(place).and_then(Outgoing::message);
+                        payload = message.map(|message| message.payload.clone());
                         break;
-                    }
-                    Step::Settled(operation, verdict) => {
-                        self.events.push_verdict(operation, verdict);
                     }
                     Step::Blocked => break,
                 }
@@ -263,6 +265,7 @@ pub(super) fn check_request(request: &Request, limits: &Limits) -> Result<(), Ru
 #[inline]
 fn put_message(
     outbound: &mut Outbound,
+    events: &mut Events,
     limits: &Limits,
     offset: u64,
     now: Instant,
@@ -270,7 +273,7 @@ fn put_message(
 ) -> Step {
     let quota = outbound.in_flight < usize::from(limits.receive_maximum.get());
     if quota && let Some(place) = outbound.resend {
-        return put_again(outbound, limits, place, offset, now, out);
+        return put_again(outbound, events, limits, place, offset, now, out);
     }
     let first = outbound
         .messages
@@ -287,7 +290,7 @@ fn put_message(
         (first, qos0) => qos0.or(first),
     };
     match next {
-        Some(place) => put_first(outbound, limits, place, offset, now, out),
+        Some(place) => put_first(outbound, events, limits, place, offset, now, out),
         None => Step::Blocked,
     }
 }
@@ -296,6 +299,7 @@ fn put_message(
 #[inline]
 fn put_first(
     outbound: &mut Outbound,
+    events: &mut Events,
     limits: &Limits,
     place: Place,
     offset: u64,
@@ -310,14 +314,13 @@ fn put_first(
     };
     let expires = outgoing.expires();
     if expires.is_some_and(|expires| expires <= now) {
-        return settled(outbound.take(place), |message| PublishVerdict::Expired {
-            message,
+        return settle(outbound.take(place), events, |message| {
+            PublishVerdict::Expired { message }
         });
     }
     if let Err(rule) = limits.check_message(message, outgoing.remaining_length) {
-        return settled(outbound.take(place), |message| PublishVerdict::Rejected {
-            rule,
-            message,
+        return settle(outbound.take(place), events, |message| {
+            PublishVerdict::Rejected { rule, message }
         });
     }
     let (delivery, list) = match message.qos {
@@ -333,7 +336,7 @@ fn put_first(
         }
     };
     outgoing.start = offset;
-    let step = write(
+    let whole = write(
         message,
         outgoing.remaining_length,
         delivery,
@@ -342,12 +345,18 @@ fn put_first(
         out,
     );
     outbound.messages.move_last(place, list);
-    step
+    if whole {
+        Step::Written
+    } else {
+        Step::WrittenHead(place)
+    }
 }
 
 /// Sends a message again that an earlier connection had taken on.
+#[inline(never)]
 fn put_again(
     outbound: &mut Outbound,
+    events: &mut Events,
     limits: &Limits,
     place: Place,
     offset: u64,
@@ -362,7 +371,7 @@ fn put_again(
         return Step::Blocked;
     };
     if let Err(rule) = limits.check_message(message, outgoing.remaining_length) {
-        return settled(outbound.give_up(place), |message| {
+        return settle(outbound.give_up(place), events, |message| {
             PublishVerdict::Rejected { rule, message }
         });
     }
@@ -370,28 +379,36 @@ fn put_again(
     outgoing.start = offset;
     outbound.in_flight += 1;
     let (delivery, expires) = (delivery(message.qos, id, true), outgoing.expires());
-    write(
+    let whole = write(
         message,
         outgoing.remaining_length,
         delivery,
         expires,
         now,
         out,
-    )
-}
-
-/// The verdict of a message that was taken out of the way.
-fn settled(
-    taken: Option<(OperationId, ApplicationMessage)>,
-    verdict: impl FnOnce(Box<ApplicationMessage>) -> PublishVerdict,
-) -> Step {
-    match taken {
-        Some((operation, message)) => Step::Settled(operation, verdict(Box::new(message))),
-        None => Step::Blocked,
+    );
+    if whole {
+        Step::Written
+    } else {
+        Step::WrittenHead(place)
     }
 }
 
-/// Writes a PUBLISH; a large payload is not copied.
+/// The verdict of a message that was taken out of the way.
+#[cold]
+fn settle(
+    taken: Option<(OperationId, ApplicationMessage)>,
+    events: &mut Events,
+    verdict: impl FnOnce(Box<ApplicationMessage>) -> PublishVerdict,
+) -> Step {
+    let Some((operation, message)) = taken else {
+        return Step::Blocked;
+    };
+    events.push_verdict(operation, verdict(Box::new(message)));
+    Step::Settled
+}
+
+/// Writes a PUBLISH, with its payload unless that is large. Tells whether that is all of it.
 #[inline]
 fn write(
     message: &ApplicationMessage,
@@ -400,7 +417,37 @@ fn write(
     expires: Option<Instant>,
     now: Instant,
     out: &mut BytesMut,
-) -> Step {
+) -> bool {
+    let whole = message.payload.len() < LARGE_PAYLOAD;
+    if whole {
+        out.reserve(packet_size(remaining_length));
+    }
+    if message.properties.is_none() {
+        // The usual case, of which the compiler knows what is left out.
+        let publish = Publish {
+            properties: None,
+            ..message.to_publish(delivery)
+        };
+        encode_head(&publish, remaining_length, out);
+    } else {
+        write_head(message, remaining_length, delivery, expires, now, out);
+    }
+    if whole {
+        out.extend_from_slice(&message.payload);
+    }
+    whole
+}
+
+/// All but the payload.
+#[inline(never)]
+fn write_head(
+    message: &ApplicationMessage,
+    remaining_length: u32,
+    delivery: Delivery,
+    expires: Option<Instant>,
+    now: Instant,
+    out: &mut BytesMut,
+) {
     let mut publish = message.to_publish(delivery);
     let shortened;
     if let Some(expires) = expires
@@ -412,12 +459,7 @@ fn write(
         shortened = properties;
         publish.properties = Some(&shortened);
     }
-    if message.payload.len() < LARGE_PAYLOAD {
-        encode_counted(&publish, remaining_length, out);
-        return Step::Written;
-    }
     encode_head(&publish, remaining_length, out);
-    Step::WrittenBefore(message.payload.clone())
 }
 
 /// What is left until `expires`, rounded up. An exchange that was begun goes on when nothing is
