@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::publish::{Parts, retain};
 use super::{ApplicationMessage, Delivery, PacketType, PublishPropertiesView, Violation};
-use crate::codec::{DecodeError, Fault, FixedHeader, Frame, variable_byte_integer_len};
+use crate::codec::{DecodeError, Decoder, Fault, FixedHeader, Frame, variable_byte_integer_len};
 use crate::topic::Topic;
 
 /// A PUBLISH that was received, owned: one frame and offsets into it.
@@ -88,14 +88,25 @@ impl ReceivedPublish {
         Ok(Self { frame, layout })
     }
 
-    /// As [`new`](Self::new), for a frame whose `header` was read and says that it is a PUBLISH.
+    /// Checks the PUBLISH at the start of `input`, which is whole and whose `header` was read, and
+    /// takes it out. `None` if it is not whole after all.
+    // Checked where it lies, and not when it is in a frame: what has not been looked at need not be
+    // in memory before it is where it stays.
     #[inline]
-    pub(crate) fn with_header(frame: Frame, header: FixedHeader) -> Result<Self, DecodeError> {
-        let bytes = frame.as_slice();
-        let body = bytes.get(header.header_len()..).unwrap_or_default();
+    pub(crate) fn take(
+        input: &mut BytesMut,
+        header: FixedHeader,
+        decoder: &mut Decoder,
+    ) -> Result<Option<Self>, DecodeError> {
+        let size = header.packet_size();
+        let Some(packet) = input.get(..size) else {
+            return Ok(None);
+        };
+        let body = packet.get(header.header_len()..).unwrap_or_default();
         let layout = Layout::parse(header, body)
-            .map_err(|fault| Fault::from(fault).in_packet(bytes, PacketType::Publish))?;
-        Ok(Self { frame, layout })
+            .map_err(|fault| Fault::from(fault).in_packet(packet, PacketType::Publish))?;
+        let frame = decoder.take_frame(input, size);
+        Ok(frame.map(|frame| Self { frame, layout }))
     }
 
     /// QoS, Packet Identifier and DUP.

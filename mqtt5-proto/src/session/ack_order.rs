@@ -52,6 +52,12 @@ impl AckOrder {
         self.stall_told = false;
     }
 
+    /// Whether any that waits has its answer: else there is no jam.
+    #[inline]
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered > 0
+    }
+
     /// Whether the jam is to be told now: the first message, which has no answer, holds up another
     /// that has one, `threshold` messages wait, and it was not told yet.
     pub(super) fn tells_stall(&mut self, threshold: usize) -> bool {

@@ -126,6 +126,7 @@ impl Inbound {
             return Reception::Repeated;
         };
         let known = self.exchanges.get(packet_id);
+        let is_known = known.is_some();
         let packet = match delivery {
             Delivery::ExactlyOnce { .. } => ToReceiver::Publish2,
             _ => ToReceiver::Publish1 {
@@ -148,6 +149,9 @@ impl Inbound {
                 Reception::Repeated
             }
             _ => {
+                if is_known {
+                    self.forget(packet_id);
+                }
                 let token = self.begin(packet_id, delivery.qos(), excess);
                 Reception::Deliver {
                     token,
@@ -165,8 +169,8 @@ impl Inbound {
         tell
     }
 
+    /// Begins an exchange with an identifier that no other has.
     fn begin(&mut self, packet_id: PacketId, qos: QoS, excess: usize) -> AckToken {
-        self.forget(packet_id);
         let state = if qos == QoS::ExactlyOnce {
             Receiver::Owed2
         } else {
@@ -259,6 +263,12 @@ impl Inbound {
         Ok(qos)
     }
 
+    /// Whether there may be a jam.
+    #[inline]
+    pub(super) fn may_stall(&self) -> bool {
+        self.order1.has_answered() || self.order2.has_answered()
+    }
+
     /// The jam to tell of, if there is one: acknowledgements that wait for `first`.
     pub(super) fn stall(&mut self, qos: QoS, threshold: usize) -> Option<(AckToken, usize)> {
         let order = match qos {
@@ -278,15 +288,13 @@ impl Inbound {
                 self.order1.pop();
                 continue;
             };
-            let Some(answer) = exchange.answer.clone() else {
+            let Some(answer) = &exchange.answer else {
                 break;
             };
             if answer.is_plain() {
                 out.extend_from_slice(&Puback::plain(token.packet_id));
             } else {
-                let mut packet = Puback::new(token.packet_id, answer.code_within(limit));
-                packet.properties = answer.properties;
-                put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+                put_puback(token.packet_id, answer, limit, out);
             }
             self.order1.pop_answered();
             self.finish(token.packet_id);
@@ -296,26 +304,23 @@ impl Inbound {
                 self.order2.pop();
                 continue;
             };
-            let answer = match (exchange.state, exchange.answer.clone()) {
-                (_, Some(answer)) => answer,
-                (Receiver::AwaitPubrel, None) => Answer::new(PublishReasonCode::Success),
+            let refused = match (exchange.state, &exchange.answer) {
+                (_, Some(answer)) if !answer.is_plain() => {
+                    put_pubrec(token.packet_id, answer, limit, out)
+                }
+                (_, Some(_)) | (Receiver::AwaitPubrel, None) => {
+                    out.extend_from_slice(&Pubrec::plain(token.packet_id));
+                    false
+                }
                 _ => break,
             };
-            let reason_code = answer.code_within(limit);
-            if !reason_code.is_error() {
+            if !refused {
                 exchange.state = Receiver::AwaitPubrel;
                 exchange.bound = false;
                 exchange.answer = None;
             }
-            if answer.is_plain() {
-                out.extend_from_slice(&Pubrec::plain(token.packet_id));
-            } else {
-                let mut packet = Pubrec::new(token.packet_id, reason_code);
-                packet.properties = answer.properties;
-                put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
-            }
             self.order2.pop_answered();
-            if reason_code.is_error() {
+            if refused {
                 self.finish(token.packet_id);
             }
         }
@@ -414,6 +419,23 @@ impl Inbound {
             .values()
             .any(|exchange| exchange.bound && exchange.answer.is_some())
     }
+}
+
+/// Writes a PUBACK that says more than success.
+#[inline(never)]
+fn put_puback(packet_id: PacketId, answer: &Answer, limit: usize, out: &mut BytesMut) {
+    let mut packet = Puback::new(packet_id, answer.code_within(limit));
+    packet.properties.clone_from(&answer.properties);
+    put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+}
+
+/// Writes a PUBREC that says more than success. Tells whether it ends the exchange.
+#[inline(never)]
+fn put_pubrec(packet_id: PacketId, answer: &Answer, limit: usize, out: &mut BytesMut) -> bool {
+    let mut packet = Pubrec::new(packet_id, answer.code_within(limit));
+    packet.properties.clone_from(&answer.properties);
+    put_trimmed(&mut packet, |packet| packet.properties = None, limit, out);
+    packet.reason_code.is_error()
 }
 
 /// Writes an acknowledgement, without its properties if the server could not take them

@@ -1,7 +1,6 @@
 //! What comes in, packet by packet (section 4 and the tables of section 3).
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 
 use bytes::BytesMut;
 
@@ -186,10 +185,10 @@ impl Session {
         }
         let connected = connection.phase == Phase::Connected;
         if packet_type == PacketType::Publish {
-            let Some(frame) = connection.decoder.take_frame(input, size) else {
+            let taken = ReceivedPublish::take(input, header, &mut connection.decoder)?;
+            let Some(publish) = taken else {
                 return Ok(());
             };
-            let publish = ReceivedPublish::with_header(frame, header)?;
             self.note_packet(PacketType::Publish, publish.delivery().packet_id());
             if connected {
                 self.handle_publish(publish);
@@ -276,21 +275,26 @@ impl Session {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        let mut aliased_topic = None;
+        let mut message = Message {
+            publish,
+            aliased_topic: None,
+            token: None,
+        };
+        let publish = &message.publish;
         let (mut odd_format, mut odd_response) = (false, false);
         if publish.has_properties() {
             let properties = publish.properties();
             if let Some(alias) = properties.topic_alias() {
                 match connection.resolve_alias(alias, publish.topic()) {
-                    Ok(topic) => aliased_topic = topic,
+                    Ok(topic) => message.aliased_topic = topic,
                     Err(violation) => return self.violation(PacketType::Publish, violation),
                 }
             }
             odd_format = properties.has_odd_payload_format();
             odd_response = properties.has_odd_response_topic();
         }
-        let poisoned = holds_wildcard(&publish, aliased_topic.as_ref());
-        let token = match publish.delivery().qos() {
+        let poisoned = has_wildcard(message.topic_bytes());
+        message.token = match publish.delivery().qos() {
             QoS::AtMostOnce => None,
             _ => {
                 let limit = InboundLimit {
@@ -321,7 +325,7 @@ impl Session {
         };
         if poisoned {
             self.warn(Warning::WildcardInTopic);
-            if let Some(token) = token {
+            if let Some(token) = message.token {
                 let answer = Answer::new(PublishReasonCode::TopicNameInvalid);
                 let _ = self.inbound.answer(token, answer);
                 self.flush_answers();
@@ -334,12 +338,9 @@ impl Session {
         if odd_response {
             self.warn(Warning::ResponseTopic);
         }
-        self.events.push(Event::Message(Message {
-            publish,
-            aliased_topic,
-            token,
-        }));
-        if token.is_some() {
+        let acknowledged = message.token.is_some();
+        self.events.push(Event::Message(message));
+        if acknowledged {
             self.tell_stalls();
         }
     }
@@ -355,7 +356,14 @@ impl Session {
         }
     }
 
+    #[inline]
     pub(super) fn tell_stalls(&mut self) {
+        if self.inbound.may_stall() {
+            self.look_for_stalls();
+        }
+    }
+
+    fn look_for_stalls(&mut self) {
         let Some(connection) = &self.connection else {
             return;
         };
@@ -431,9 +439,4 @@ fn packet_id(packet: &Packet<'_>) -> Option<PacketId> {
         Packet::Unsuback(ack) => Some(ack.packet_id()),
         _ => None,
     }
-}
-
-fn holds_wildcard(publish: &ReceivedPublish, aliased: Option<&Arc<str>>) -> bool {
-    let topic = aliased.map_or(publish.topic_bytes(), |topic| topic.as_bytes());
-    has_wildcard(topic)
 }
