@@ -205,6 +205,8 @@ impl Session {
         Ok(())
     }
 
+    // Apart from the usual packets, which would pay for its room on the stack.
+    #[inline(never)]
     fn handle_other(&mut self, packet: Packet<'_>, connected: bool) {
         self.note_packet(packet.packet_type(), packet_id(&packet));
         match packet {

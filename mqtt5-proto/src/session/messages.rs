@@ -232,13 +232,18 @@ impl Messages {
     /// before is dropped.
     #[inline]
     pub(super) fn remove(&mut self, place: Place) {
-        self.unlink(place);
-        let free = self.free;
-        if let Some(message) = self.get_mut(place) {
-            message.content = Content::Gone;
-            message.links.next = free;
-            self.free = Some(place);
-        }
+        let next = self.free;
+        let Some(message) = self.get_mut(place) else {
+            return;
+        };
+        message.content = Content::Gone;
+        let free = Links {
+            next,
+            ..Links::default()
+        };
+        let links = core::mem::replace(&mut message.links, free);
+        self.free = Some(place);
+        self.close_gap(links);
     }
 
     #[inline]
@@ -285,14 +290,20 @@ impl Messages {
     /// Takes a message out of its list; it keeps its place.
     #[inline]
     pub(super) fn unlink(&mut self, place: Place) {
-        let Some(message) = self.get_mut(place) else {
-            return;
-        };
+        if let Some(message) = self.get_mut(place) {
+            let links = core::mem::take(&mut message.links);
+            self.close_gap(links);
+        }
+    }
+
+    /// Links the neighbours of what was taken out of a list.
+    #[inline]
+    fn close_gap(&mut self, links: Links) {
         let Links {
             previous,
             next,
             list,
-        } = core::mem::take(&mut message.links);
+        } = links;
         if list == List::None {
             return;
         }
