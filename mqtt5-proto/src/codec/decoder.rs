@@ -80,19 +80,13 @@ impl Decoder {
     pub fn header(&self, input: &[u8]) -> Result<Option<FixedHeader>, DecodeError> {
         let header = FixedHeader::parse(input)?;
         match header {
-            Some(header) if !self.admits(header.packet_size()) => Err(DecodeError {
+            Some(header) if header.packet_size() > self.limit.get() as usize => Err(DecodeError {
                 violation: Violation::PacketTooLarge,
                 packet: Some(header.packet_type()),
                 offset: 1,
             }),
             header => Ok(header),
         }
-    }
-
-    /// Whether packets of `size` bytes are taken.
-    #[inline]
-    pub(crate) const fn admits(&self, size: usize) -> bool {
-        size <= self.limit.get() as usize
     }
 
     /// How many bytes `input` lacks before [`next_frame`](Self::next_frame) can tell more: 0 if a

@@ -112,13 +112,11 @@ impl Session {
         }
     }
 
-    /// Whether nothing speaks against an acknowledgement now.
+    /// Whether nothing speaks against an acknowledgement now. Its size does not: a limit that were
+    /// too low for it would not have let the CONNACK in.
     #[inline]
     fn takes_plain_ack(&self) -> bool {
-        self.rests().is_none()
-            && self.connection.as_ref().is_some_and(|connection| {
-                connection.phase == Phase::Connected && connection.decoder.admits(PLAIN_ACK)
-            })
+        self.rests().is_none() && self.phase() == Phase::Connected
     }
 
     fn note_received(&mut self, input: &BytesMut, now: Instant) {
