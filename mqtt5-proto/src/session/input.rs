@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use bytes::BytesMut;
 
 use super::answers::owned;
+use super::connection::Connection;
 use super::exchange::ToSender;
 use super::inbound::{Answer, InboundLimit, Reception};
 use super::{EndReason, Event, Message, Phase, Session, Warning};
@@ -81,16 +82,20 @@ impl Session {
     #[inline]
     fn rests(&self) -> Option<InputStatus> {
         match &self.connection {
-            Some(connection) if connection.phase != Phase::Closing => {
-                if self.events.len() >= MAX_EVENTS {
-                    Some(InputStatus::EventsWaiting)
-                } else if connection.control.len() >= MAX_CONTROL {
-                    Some(InputStatus::OutputFull)
-                } else {
-                    None
-                }
-            }
+            Some(connection) if connection.phase != Phase::Closing => self.lacks_room(connection),
             _ => Some(InputStatus::Closed),
+        }
+    }
+
+    /// What has to be taken before another packet may be.
+    #[inline]
+    fn lacks_room(&self, connection: &Connection) -> Option<InputStatus> {
+        if self.events.len() >= MAX_EVENTS {
+            Some(InputStatus::EventsWaiting)
+        } else if connection.control.len() >= MAX_CONTROL {
+            Some(InputStatus::OutputFull)
+        } else {
+            None
         }
     }
 
@@ -116,7 +121,9 @@ impl Session {
     /// too low for it would not have let the CONNACK in.
     #[inline]
     fn takes_plain_ack(&self) -> bool {
-        self.rests().is_none() && self.phase() == Phase::Connected
+        self.connection.as_ref().is_some_and(|connection| {
+            connection.phase == Phase::Connected && self.lacks_room(connection).is_none()
+        })
     }
 
     fn note_received(&mut self, input: &BytesMut, now: Instant) {
