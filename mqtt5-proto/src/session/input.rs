@@ -345,9 +345,9 @@ impl Session {
         if odd_response {
             self.warn(Warning::ResponseTopic);
         }
-        let acknowledged = message.token.is_some();
+        let owed = message.token.is_some();
         self.events.push(Event::Message(message));
-        if acknowledged {
+        if owed {
             self.tell_stalls();
         }
     }

@@ -136,17 +136,21 @@ impl Limits {
 /// change it.
 #[inline]
 pub(super) fn remaining_length(message: &ApplicationMessage) -> Result<u32, Rule> {
-    let publish = || message.to_publish(delivery(message.qos, FIRST_ID, false));
-    let counted = if message.properties.is_none() {
-        // The usual case, of which the compiler makes a sum of two lengths.
-        codec::remaining_length(&Publish {
-            properties: None,
-            ..publish()
-        })
-    } else {
-        codec::remaining_length(&publish())
+    if message.properties.is_some() {
+        return remaining_length_with_properties(message);
+    }
+    // The usual case, of which the compiler makes a sum of two lengths.
+    let publish = Publish {
+        properties: None,
+        ..message.to_publish(delivery(message.qos, FIRST_ID, false))
     };
-    Ok(counted?)
+    Ok(codec::remaining_length(&publish)?)
+}
+
+#[inline(never)]
+fn remaining_length_with_properties(message: &ApplicationMessage) -> Result<u32, Rule> {
+    let publish = message.to_publish(delivery(message.qos, FIRST_ID, false));
+    Ok(codec::remaining_length(&publish)?)
 }
 
 pub(super) const FIRST_ID: PacketId = match PacketId::new(1) {
