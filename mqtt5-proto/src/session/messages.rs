@@ -350,3 +350,70 @@ impl Messages {
         self.get(place)?.links.previous
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn accepted(number: u64) -> Accepted {
+        Accepted {
+            operation: OperationId::nth(number),
+            at: Instant::ZERO,
+            qos: QoS::AtLeastOnce,
+            remaining_length: 7,
+        }
+    }
+
+    fn in_order(messages: &Messages, list: List) -> Vec<u64> {
+        let next = |place: &Place| messages.next(*place);
+        let places = core::iter::successors(messages.first(list), next);
+        let found = places.filter_map(|place| messages.get(place)?.operation);
+        found.map(|operation| operation.get() - 1).collect()
+    }
+
+    #[test]
+    fn all_places_that_were_freed_are_used_again() {
+        let mut messages = Messages::default();
+        for round in 0..3 {
+            for number in 0..10 {
+                messages.add(accepted(10 * round + number), List::Waiting);
+            }
+            let order: Vec<_> = (10 * round..10 * round + 10).collect();
+            assert_eq!(in_order(&messages, List::Waiting), order);
+            // From the middle, from both ends, and the rest.
+            for number in [5, 4, 6, 1, 10, 2, 9, 3, 8, 7] {
+                messages.remove(Place(NonZeroU32::MIN.saturating_add(number - 1)));
+            }
+            assert_eq!(messages.first(List::Waiting), None);
+            assert_eq!(messages.last(List::Waiting), None);
+        }
+        assert_eq!(messages.places.len(), 10);
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_tells_nothing_of_before() {
+        let mut messages = Messages::default();
+        if let Some(first) = messages.add(accepted(0), List::Waiting) {
+            first.start = 9;
+            first.packet_id = PacketId::new(3);
+            first.sent = true;
+            first.counted = true;
+        }
+        let place = Place(NonZeroU32::MIN);
+        messages.move_last(place, List::Publishes);
+        messages.remove(place);
+        let again = Accepted {
+            qos: QoS::ExactlyOnce,
+            ..accepted(1)
+        };
+        messages.add(again, List::Waiting);
+        assert_eq!(messages.places.len(), 1);
+        assert_eq!(in_order(&messages, List::Waiting), [1]);
+        let kept = messages.get(place);
+        assert!(kept.is_some_and(|kept| {
+            kept.state == Sender::AwaitPubrec
+                && (kept.start, kept.packet_id) == (0, None)
+                && !(kept.sent || kept.counted)
+        }));
+    }
+}
