@@ -139,3 +139,35 @@ fn no_connection_comes_about_whose_limit_is_below_an_acknowledgement() {
     assert!(matches!(peer.event(), Event::Connected(_)));
     assert_eq!(peer.session.phase(), Phase::Connected);
 }
+
+#[test]
+fn an_exchange_that_was_superseded_does_not_count_any_more() {
+    let config = SessionConfig {
+        receive_maximum: maximum(2),
+        ..config()
+    };
+    let mut peer = Peer::connected_with(config, ACCEPTED);
+    peer.given("32 06 00 01 74 00 07 00");
+    peer.expect_token("");
+    peer.given("34 06 00 01 74 00 07 00");
+    peer.expect_warning();
+    peer.expect_token("");
+    peer.given("32 06 00 01 74 00 08 00");
+    peer.expect_token("");
+    peer.expect_violation("32 06 00 01 74 00 09 00", 0x93);
+}
+
+/// At four bytes there is no room for the refusal: what the server hears is that the message came,
+/// and so the exchange goes on.
+#[test]
+fn a_refusal_that_cannot_be_told_does_not_end_the_exchange() {
+    let mut peer = Peer::connected_with(config(), "20 08 00 00 05 27 00 00 00 04");
+    peer.given("34 06 00 01 74 00 07 00");
+    let token = peer.expect_token("");
+    let refusal = mqtt5_proto::packet::PublishReasonCode::UnspecifiedError;
+    peer.session.acknowledge(token, refusal).unwrap();
+    peer.expect("50 02 00 07");
+    peer.given("3C 06 00 01 74 00 07 00");
+    peer.expect("50 02 00 07");
+    peer.expect_no_event();
+}
