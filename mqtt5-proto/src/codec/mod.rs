@@ -31,8 +31,6 @@ pub(crate) use data_type::{
     Parsed, be_u16, be_u32, binary, byte, check_utf8_bytes, length_prefixed, string, string_bytes,
     variable_byte_integer,
 };
-pub(crate) use encode::{
-    Body, Count, PutProperties, Sink, encode_head, packet_size, remaining_length,
-};
+pub(crate) use encode::{Body, PutProperties, Sink, encode_head, packet_size, remaining_length};
 pub(crate) use error::{Fault, fail};
 pub(crate) use scan::{has_wildcard, is_plain_name};
