@@ -25,16 +25,17 @@ const MAX_LEFT: usize = 256;
 /// Names a route.
 pub(crate) type RouteKey = u64;
 
-/// One filter that is, or is to be, subscribed to.
+/// One filter that is, or is to be, subscribed to. What every message touches is in front.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Route {
     /// As it was last asked for.
     pub(crate) subscription: Subscription,
+    pub(crate) streams: SmallVec<[StreamKey; 2]>,
     pub(crate) identifier: Option<SubscriptionIdentifier>,
     /// Those before it, which the server may use until it has granted the subscription by it.
     older: Vec<SubscriptionIdentifier>,
     pub(crate) user_properties: Vec<UserProperty>,
-    pub(crate) streams: SmallVec<[StreamKey; 2]>,
     /// Whether the server has said yes.
     pub(crate) granted: bool,
     /// It is being unsubscribed.

@@ -84,19 +84,21 @@ struct Taken {
     message: Message,
 }
 
-/// One stream.
+/// One stream. With thousands of them, each message finds its stream out of the cache: what every
+/// message touches lies together, and in front.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct MessageQueue {
+    queue: VecDeque<Message>,
+    qos0_messages: usize,
+    qos0_bytes: usize,
     options: StreamOptions,
+    waiting: Waiting,
+    taken: VecDeque<Taken>,
     /// How many messages of QoS 1 and 2 are held, taken ones included. The server cannot have more
     /// in flight, but exchanges can end that the consumer has not finished: with their session, or
     /// because the server says so.
     most_held: usize,
-    queue: VecDeque<Message>,
-    qos0_messages: usize,
-    qos0_bytes: usize,
-    taken: VecDeque<Taken>,
-    waiting: Waiting,
     /// How many handles there are.
     pub(crate) consumers: usize,
     pub(crate) end: Option<StreamEnd>,
