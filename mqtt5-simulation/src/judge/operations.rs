@@ -335,7 +335,9 @@ impl Judge {
             told,
             Told::Rejected(..) | Told::Expired(_) | Told::Unknown(_)
         );
-        if operation.overtaken && operation.seen == Seen::Nothing && !explained {
+        // A server that lies acknowledges what it has not had, and such a message is not sent again.
+        let deceived = self.tainted && matches!(told, Told::Acknowledged(..) | Told::Refused(_));
+        if operation.overtaken && operation.seen == Seen::Nothing && !explained && !deceived {
             return broken(
                 "messages leave in their order",
                 format_args!("message {number}"),
