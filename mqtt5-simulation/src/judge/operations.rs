@@ -375,7 +375,9 @@ impl Judge {
             }
             Told::Unknown(given) => {
                 let part = self.operations.parts[usize::from(operation.qos)] > 0;
-                let left = operation.seen != Seen::Nothing || part;
+                // Acknowledged by a lie before it could leave, and given up as delivered in part.
+                let deceived = self.tainted && operation.qos == 2 && given.is_none();
+                let left = operation.seen != Seen::Nothing || part || deceived;
                 let over = operation.lost
                     || self.closing
                     || self.tainted
