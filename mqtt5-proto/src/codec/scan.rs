@@ -96,6 +96,27 @@ mod tests {
         }
     }
 
+    /// Any two bytes that are looked for, wherever they are.
+    #[test]
+    fn two_finds_do_not_cancel_each_other() {
+        for length in 2..=24 {
+            for first in 0..length {
+                for second in 0..length {
+                    for (one, other) in [(b'+', b'+'), (b'#', b'+'), (0, 0), (0, b'#')] {
+                        let mut bytes = vec![b'a'; length];
+                        bytes[first] = one;
+                        bytes[second] = other;
+                        let has = |byte| bytes.contains(&byte);
+                        assert_eq!(has_nul(&bytes), has(0));
+                        assert_eq!(has_wildcard(&bytes), has(b'+') || has(b'#'));
+                        let text = core::str::from_utf8(&bytes).unwrap_or_default();
+                        assert!(!is_plain_name(text));
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_find_hides_no_other() {
         assert!(!is_plain(&[0x80, 0, 0x80]));
