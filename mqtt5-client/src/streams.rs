@@ -84,14 +84,32 @@ struct Taken {
     message: Message,
 }
 
+/// How many messages of QoS 0 wait, and how large they are.
+#[derive(Debug, Default)]
+struct Qos0 {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Qos0 {
+    fn add(&mut self, message: &Message) {
+        self.messages += 1;
+        self.bytes += message.packet_size();
+    }
+
+    fn remove(&mut self, message: &Message) {
+        self.messages -= 1;
+        self.bytes -= message.packet_size();
+    }
+}
+
 /// One stream. With thousands of them, each message finds its stream out of the cache: what every
 /// message touches lies together, and in front.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct MessageQueue {
     queue: VecDeque<Message>,
-    qos0_messages: usize,
-    qos0_bytes: usize,
+    qos0: Qos0,
     options: StreamOptions,
     waiting: Waiting,
     taken: VecDeque<Taken>,
@@ -112,8 +130,7 @@ impl MessageQueue {
             options,
             most_held,
             queue: VecDeque::new(),
-            qos0_messages: 0,
-            qos0_bytes: 0,
+            qos0: Qos0::default(),
             taken: VecDeque::new(),
             waiting: Waiting::default(),
             consumers: 0,
@@ -137,7 +154,7 @@ impl MessageQueue {
     }
 
     const fn is_full(&self) -> bool {
-        self.qos0_messages >= self.options.messages || self.qos0_bytes >= self.options.bytes
+        self.qos0.messages >= self.options.messages || self.qos0.bytes >= self.options.bytes
     }
 
     /// Whether nothing should be read on behalf of this stream.
@@ -158,8 +175,7 @@ impl MessageQueue {
                     return dropped;
                 }
             }
-            self.qos0_messages += 1;
-            self.qos0_bytes += message.packet_size();
+            self.qos0.add(&message);
         }
         self.queue.push_back(message);
         wakeups.wake_all(&mut self.waiting);
@@ -168,7 +184,7 @@ impl MessageQueue {
 
     /// Gives up the oldest message of QoS 1 or 2, if more are held than should be.
     pub(crate) fn give_up(&mut self) -> Option<AckToken> {
-        let held = self.queue.len() - self.qos0_messages + self.taken.len();
+        let held = self.queue.len() - self.qos0.messages + self.taken.len();
         if held <= self.most_held {
             return None;
         }
@@ -200,16 +216,9 @@ impl MessageQueue {
             return false;
         };
         if let Some(dropped) = self.queue.remove(index) {
-            self.forget_qos0(&dropped);
+            self.qos0.remove(&dropped);
         }
         true
-    }
-
-    fn forget_qos0(&mut self, message: &Message) {
-        if message.token().is_none() {
-            self.qos0_messages -= 1;
-            self.qos0_bytes -= message.packet_size();
-        }
     }
 
     /// The next message for `consumer`, which has to acknowledge it.
@@ -223,10 +232,7 @@ impl MessageQueue {
                 token,
                 message: message.clone(),
             }),
-            None => {
-                self.qos0_messages -= 1;
-                self.qos0_bytes -= message.packet_size();
-            }
+            None => self.qos0.remove(message),
         }
         self.queue.pop_front()
     }
@@ -264,8 +270,7 @@ impl MessageQueue {
 
     /// Takes out everything that waits.
     pub(crate) fn drain(&mut self) -> VecDeque<Message> {
-        self.qos0_messages = 0;
-        self.qos0_bytes = 0;
+        self.qos0 = Qos0::default();
         std::mem::take(&mut self.queue)
     }
 
@@ -274,8 +279,7 @@ impl MessageQueue {
         let (out, kept): (Vec<_>, Vec<_>) = self.drain().into_iter().partition(wanted);
         for message in kept {
             if message.token().is_none() {
-                self.qos0_messages += 1;
-                self.qos0_bytes += message.packet_size();
+                self.qos0.add(&message);
             }
             self.queue.push_back(message);
         }
